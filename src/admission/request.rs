@@ -1,0 +1,53 @@
+//! An AdmissionReview's request, read without trust.
+
+use crate::workload::Workload;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Identifies the request; the response must carry it.
+    pub uid: String,
+    /// CREATE, UPDATE, …
+    pub operation: Operation,
+    /// The namespace, where the request has one.
+    pub namespace: Option<String>,
+    /// The object's name; empty for `generateName` in the mutating phase.
+    pub name: String,
+    /// Who asks.
+    pub user: String,
+    /// Whether nothing may be persisted.
+    pub dry_run: bool,
+    /// `ephemeralcontainers`, …; empty for the object itself.
+    pub sub_resource: String,
+    /// What is judged: only the uses that are new or changed. None: nothing to judge, and why.
+    pub workload: Result<Workload, &'static str>,
+    /// The request without `object` and `oldObject`, for CEL.
+    pub attributes: serde_json::Value,
+    /// `oldObject`, null when there is none.
+    pub old_object: serde_json::Value,
+}
+
+/// What is done to the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+/// A body that is not an admission.k8s.io/v1 AdmissionReview that we can answer: HTTP 400.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidReview(pub String);
+
+impl Request {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`InvalidReview`] when it is not an AdmissionReview with a request and a uid.
+    pub fn parse(_body: &[u8]) -> Result<Self, InvalidReview> {
+        todo!()
+    }
+}

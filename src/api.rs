@@ -1,0 +1,3 @@
+//! The custom resources, and nothing else: what users write.
+
+pub mod v1alpha1;

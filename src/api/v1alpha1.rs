@@ -1,0 +1,1 @@
+//! `hullmark.dev/v1alpha1`.

@@ -1,0 +1,222 @@
+//! The command line: every flag, its environment variable and its help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::image::Platform;
+
+/// Judge Pods by the configuration inside their container images, without pulling them.
+#[derive(Debug, Parser)]
+#[command(name = "hullmark", version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show an image's configuration without pulling it.
+    Inspect(InspectArgs),
+    /// Judge manifests, as kubectl, helm and kustomize print them, by policies.
+    Check(CheckArgs),
+    /// Run the admission webhook over TLS.
+    Serve(ServeArgs),
+    /// See it work: a registry, the webhook and sample Pods, all inside this process.
+    Demo(DemoArgs),
+    /// Work with policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Print the CustomResourceDefinitions of the policies.
+    Crds,
+}
+
+/// `hullmark policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Run the cases that stand beside policies; no network is used.
+    Test(PolicyTestArgs),
+}
+
+/// How registries are reached; the same for every command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RegistryArgs {
+    /// Folder of registry settings, in containerd's form: DIR/<host[:port]>/hosts.toml.
+    #[arg(long, value_name = "DIR", env = "HULLMARK_HOSTS_DIR")]
+    pub hosts_dir: Option<PathBuf>,
+    /// Allow a range of addresses that is refused by default (loopback, link-local, metadata). May be repeated.
+    #[arg(
+        long = "allow-address",
+        value_name = "CIDR",
+        env = "HULLMARK_ALLOW_ADDRESS",
+        value_delimiter = ','
+    )]
+    pub allow_addresses: Vec<ipnet::IpNet>,
+}
+
+/// `hullmark inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Images, as a Pod would name them: nginx, ghcr.io/acme/app:1.2, app@sha256:…
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Show this platform only (os/arch[/variant]).
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<Platform>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = InspectOutput::Text)]
+    pub output: InspectOutput,
+    /// Show each HTTP exchange on stderr; never a secret.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Give up on an image after this long.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub registry: RegistryArgs,
+}
+
+/// `inspect -o`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InspectOutput {
+    /// A short, aligned summary.
+    Text,
+    /// JSON: one object for one image, a list for several.
+    Json,
+    /// YAML.
+    Yaml,
+    /// The config blob, byte for byte. An index needs --platform.
+    Raw,
+}
+
+/// `hullmark check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A manifest file, a folder of them, or - for standard input. May be repeated.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "FILE|DIR|-")]
+    pub files: Vec<PathBuf>,
+    /// Folder (or file) of policies.
+    #[arg(long, required = true, value_name = "DIR", env = "HULLMARK_POLICIES")]
+    pub policies: PathBuf,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = CheckOutput::Table)]
+    pub output: CheckOutput,
+    /// Judge images on these platforms only; default: every platform of the image.
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub platforms: Vec<Platform>,
+    /// Namespace of objects that name none.
+    #[arg(short, long, default_value = "default")]
+    pub namespace: String,
+    /// Give up on an image after this long.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub registry: RegistryArgs,
+}
+
+/// `check -o`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckOutput {
+    /// A table for a person.
+    Table,
+    /// JSON.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
+    /// JUnit XML, for CI servers.
+    Junit,
+}
+
+/// `hullmark serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Folder (or file) of policies; read again when it changes.
+    #[arg(long, required = true, value_name = "DIR", env = "HULLMARK_POLICIES")]
+    pub policies: PathBuf,
+    /// Where the webhook listens (HTTPS).
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443", env = "HULLMARK_LISTEN")]
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are (plain HTTP).
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080", env = "HULLMARK_HEALTH_LISTEN")]
+    pub health_listen: SocketAddr,
+    /// Certificate chain (PEM). Read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key", env = "HULLMARK_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "HULLMARK_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
+    /// Without --tls-cert: names and addresses that the certificate is for.
+    #[arg(long = "tls-name", value_name = "NAME", value_delimiter = ',', default_values_t = [String::from("localhost"), String::from("127.0.0.1"), String::from("::1")])]
+    pub tls_names: Vec<String>,
+    /// Without --tls-cert: write the certificate of the authority made at start (PEM) here.
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_cert")]
+    pub write_ca: Option<PathBuf>,
+    /// Block nothing: what would have been refused is logged and counted.
+    #[arg(long, env = "HULLMARK_AUDIT")]
+    pub audit: bool,
+    /// Judge images on these platforms only; default: every platform of the image.
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',', env = "HULLMARK_PLATFORMS")]
+    pub platforms: Vec<Platform>,
+    /// After SIGTERM: not ready, but still serving, for this long.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "HULLMARK_DRAIN")]
+    pub drain: Duration,
+    /// json, or text for a person.
+    #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "HULLMARK_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// error, warn, info, debug or trace, or a tracing filter.
+    #[arg(long, default_value = "info", env = "HULLMARK_LOG")]
+    pub log: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub registry: RegistryArgs,
+}
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for a person.
+    Text,
+}
+
+/// `hullmark demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Print what each step sends and receives.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `hullmark policy test`.
+#[derive(Debug, Args)]
+pub struct PolicyTestArgs {
+    /// Folders of policies with their cases.
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = PolicyTestOutput::Text)]
+    pub output: PolicyTestOutput,
+}
+
+/// `policy test -o`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyTestOutput {
+    /// One line a case.
+    Text,
+    /// JSON.
+    Json,
+    /// JUnit XML.
+    Junit,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| format!("{text:?} is not a duration such as 500ms, 30s or 2m"))
+}

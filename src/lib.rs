@@ -1,0 +1,11 @@
+//! Hullmark.
+pub mod admission;
+pub mod api;
+pub mod cli;
+pub mod credential;
+pub mod image;
+pub mod policy;
+pub mod policy_files;
+pub mod review;
+pub mod workload;
+pub mod yaml;

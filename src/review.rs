@@ -1,0 +1,137 @@
+//! The one use case: resolve every image, then judge once. Every front door comes through here.
+
+use crate::{
+    credential::Credentials,
+    image::{Platform, PlatformFilter, Reference, ResolvedImage, Unresolved, UnresolvedKind},
+    policy::{Fact, Namespace, PolicySet, Subject, Verdict},
+    workload::{ImageUse, Workload},
+};
+use futures_util::future::join_all;
+use std::{future::Future, sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Resolves references. Implemented by the registry edge.
+pub trait ResolveImage: Send + Sync {
+    /// Resolves `reference` for the platforms that `platforms` chooses, with the first of
+    /// `credentials` that may read it (none: anonymously), before `deadline`.
+    fn resolve(
+        &self,
+        reference: &Reference,
+        platforms: &PlatformFilter,
+        credentials: &[Credentials],
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Arc<ResolvedImage>, Unresolved>> + Send;
+}
+
+/// Finds the credentials that may read an image. Implemented by auth files, later by pull secrets.
+pub trait FindCredentials: Send + Sync {
+    /// In the order to try; empty: anonymous.
+    fn find(
+        &self,
+        reference: &Reference,
+        workload: Option<&Workload>,
+    ) -> impl Future<Output = Vec<Credentials>> + Send;
+}
+
+/// What is reviewed besides the workload itself.
+#[derive(Clone, Debug)]
+pub struct Circumstances<'a> {
+    /// The admission request without its objects, as CEL sees it.
+    pub request: &'a serde_json::Value,
+    /// The old object on UPDATE, else null.
+    pub old_object: &'a serde_json::Value,
+    /// The namespace, as far as it is known.
+    pub namespace: Option<&'a Namespace>,
+    /// The wall clock.
+    pub now: jiff::Timestamp,
+    /// When the answer must be there.
+    pub deadline: Instant,
+}
+
+/// What a review found, and how long it took. Effects (logs, metrics, bytes) are made from it.
+#[derive(Clone, Debug)]
+pub struct Review {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What was known of each image.
+    pub facts: Vec<Fact>,
+    /// Time spent on resolving images.
+    pub resolving: Duration,
+    /// Time spent on judging.
+    pub judging: Duration,
+}
+
+/// Resolves and judges.
+#[derive(Debug)]
+pub struct Reviewer<R, C> {
+    /// The registry.
+    pub images: R,
+    /// The credentials.
+    pub credentials: C,
+    /// The platforms of the nodes, where they are known (`--platforms`).
+    pub nodes: Option<Vec<Platform>>,
+}
+
+impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
+    /// Resolves the images of `workload` side by side, then evaluates `policies` once.
+    pub async fn review(&self, workload: &Workload, policies: &PolicySet, at: Circumstances<'_>) -> Review {
+        let started = Instant::now();
+        let platforms = PlatformFilter { nodes: self.nodes.clone(), ..workload.platforms.clone() };
+        let facts = join_all(
+            workload.uses.iter().map(|usage| self.fact(workload, usage, policies, &platforms, at.deadline)),
+        )
+        .await;
+        let resolving = started.elapsed();
+        let verdict = policies.evaluate(&Subject {
+            workload,
+            facts: &facts,
+            request: at.request,
+            old_object: at.old_object,
+            namespace: at.namespace,
+            now: at.now,
+        });
+        Review { verdict, facts, resolving, judging: started.elapsed().saturating_sub(resolving) }
+    }
+
+    async fn fact(
+        &self,
+        workload: &Workload,
+        usage: &ImageUse,
+        policies: &PolicySet,
+        platforms: &PlatformFilter,
+        deadline: Instant,
+    ) -> Fact {
+        let image = match &usage.reference {
+            _ if !policies.needs_image(workload, usage) => None,
+            Err(invalid) => Some(Err(Unresolved {
+                kind: UnresolvedKind::InvalidReference,
+                host: None,
+                status: None,
+                detail: invalid.to_string(),
+            })),
+            Ok(reference) => Some(self.resolve(reference, workload, platforms, deadline).await),
+        };
+        Fact { usage: usage.clone(), image }
+    }
+
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        workload: &Workload,
+        platforms: &PlatformFilter,
+        deadline: Instant,
+    ) -> Result<Arc<ResolvedImage>, Unresolved> {
+        let resolving = async {
+            let credentials = self.credentials.find(reference, Some(workload)).await;
+            self.images.resolve(reference, platforms, &credentials, deadline).await
+        };
+        tokio::time::timeout_at(deadline, resolving).await.unwrap_or_else(|_| {
+            Err(Unresolved {
+                kind: UnresolvedKind::Timeout,
+                host: Some(reference.domain().to_owned()),
+                status: None,
+                detail: format!("{} did not answer before the deadline", reference.domain()),
+            })
+        })
+    }
+}

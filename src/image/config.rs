@@ -1,7 +1,10 @@
 //! The image config, read as container runtimes read it: `config` and never `container_config`,
 //! null is absent, ambiguity is refused (`reference/registry.md`, A10).
 
-use super::{AmbiguousJson, InvalidStopSignal, StopSignal, User};
+use super::{
+    AmbiguousJson, InvalidStopSignal, Platform, StopSignal, User,
+    json::{self, Fault, Struct},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an image's config says.
@@ -87,13 +90,115 @@ pub enum InvalidConfig {
     Invalid(String),
 }
 
+/// The fields of image-spec's config.md and of Docker's own document.
+const ROOT_FIELDS: [&str; 16] = [
+    "created",
+    "author",
+    "architecture",
+    "variant",
+    "os",
+    "os.version",
+    "os.features",
+    "config",
+    "rootfs",
+    "history",
+    "container",
+    "container_config",
+    "docker_version",
+    "id",
+    "parent",
+    "comment",
+];
+
+/// The fields of `config`, of image-spec and of Docker.
+const CONFIG_FIELDS: [&str; 25] = [
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "ArgsEscaped",
+    "Memory",
+    "MemorySwap",
+    "CpuShares",
+    "Healthcheck",
+    "Shell",
+    "OnBuild",
+    "Hostname",
+    "Domainname",
+    "AttachStdin",
+    "AttachStdout",
+    "AttachStderr",
+    "Tty",
+    "OpenStdin",
+    "StdinOnce",
+    "Image",
+];
+
+impl From<Fault> for InvalidConfig {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Ambiguous(why) => Self::Ambiguous(AmbiguousJson(why)),
+            Fault::Invalid(why) => Self::Invalid(why),
+        }
+    }
+}
+
 impl ImageConfig {
     /// Reads a config blob.
     ///
     /// # Errors
     /// [`InvalidConfig`] when the document is ambiguous or a field has a type that runtimes refuse.
-    pub fn parse(_bytes: &[u8]) -> Result<Self, InvalidConfig> {
-        todo!()
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidConfig> {
+        let root = json::parse(bytes)?;
+        let root = root.structure("", &ROOT_FIELDS)?;
+        let mut image = Self {
+            os: root.string("os")?.unwrap_or_default(),
+            architecture: root.string("architecture")?.unwrap_or_default(),
+            variant: non_empty(root.string("variant")?),
+            os_version: non_empty(root.string("os.version")?),
+            author: non_empty(root.string("author")?),
+            created: root.string("created")?.map_or(Created::Unknown, |text| Created::parse(&text)),
+            ..Self::default()
+        };
+        if let Some(config) = root.structure("config", &CONFIG_FIELDS)? {
+            image.read(&config)?;
+        }
+        Ok(image)
+    }
+
+    fn read(&mut self, config: &Struct<'_>) -> Result<(), Fault> {
+        self.user = User::new(&config.string("User")?.unwrap_or_default());
+        self.exposed_ports = config.keys("ExposedPorts")?.into_iter().map(ExposedPort::new).collect();
+        self.env = config.strings("Env")?;
+        self.entrypoint = config.strings("Entrypoint")?;
+        self.cmd = config.strings("Cmd")?;
+        self.volumes = config.keys("Volumes")?.into_iter().collect();
+        self.working_dir = config.string("WorkingDir")?.unwrap_or_default();
+        self.labels = config.string_map("Labels")?;
+        self.stop_signal = non_empty(config.string("StopSignal")?).map(|signal| StopSignal::parse(&signal));
+        // Docker's extensions, which Kubernetes never reads: what cannot be read is as good as absent.
+        self.healthcheck = config
+            .structure("Healthcheck", &["Test"])
+            .ok()
+            .flatten()
+            .and_then(|check| check.strings("Test").ok())
+            .map(|test| Healthcheck { test });
+        self.shell = config.strings("Shell").unwrap_or_default();
+        self.on_build = config.strings("OnBuild").unwrap_or_default();
+        Ok(())
+    }
+
+    /// The platform that the config names; none unless it names both os and architecture.
+    #[must_use]
+    pub fn platform(&self) -> Option<Platform> {
+        (!self.os.is_empty() && !self.architecture.is_empty()).then(|| {
+            Platform::new(&self.os, &self.architecture, self.variant.as_deref(), self.os_version.as_deref())
+        })
     }
 
     /// `Env` as a map: the last of duplicates wins, an entry without `=` has an empty value.
@@ -102,3 +207,43 @@ impl ImageConfig {
         self.env.iter().map(|entry| entry.split_once('=').unwrap_or((entry, ""))).collect()
     }
 }
+
+impl Created {
+    /// The Unix epoch, what Bazel and others write.
+    const EPOCH: i64 = 0;
+    /// 1980-01-01T00:00:00Z, the first time that a ZIP file can hold.
+    const ZIP_EPOCH: i64 = 315_532_800;
+
+    fn parse(text: &str) -> Self {
+        match text.parse::<jiff::Timestamp>() {
+            Err(_) => Self::Invalid(text.to_owned()),
+            // ko and others write Go's zero time, year 1; nothing honest is older than the epoch.
+            Ok(at) if at.as_second() <= Self::EPOCH || at.as_second() == Self::ZIP_EPOCH => {
+                Self::Placeholder(at)
+            }
+            Ok(at) => Self::At(at),
+        }
+    }
+}
+
+impl ExposedPort {
+    /// Reads `80`, `80/tcp`, `8000-9000/udp`.
+    fn new(raw: String) -> Self {
+        let (ports, protocol) = raw.split_once('/').unwrap_or((&raw, "tcp"));
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let range = match (first.parse::<u16>(), last.parse::<u16>()) {
+            (Ok(first), Ok(last)) if first <= last && !protocol.is_empty() => {
+                Some((first, last, protocol.to_ascii_lowercase()))
+            }
+            _ => None,
+        };
+        Self { raw, range }
+    }
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,36 @@
 //! Manifests and indexes, OCI's and Docker's, read as containerd reads them.
 
-use super::{Digest, MediaType, Platform};
+use super::{
+    Digest, MediaType, Platform,
+    json::{self, Fault, Node, Struct},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::collections::BTreeMap;
+
+/// How many descriptors of an index or a manifest are read (real ones have some tens).
+const MAX_DESCRIPTORS: usize = 1000;
+
+const DOCUMENT_FIELDS: [&str; 14] = [
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+    "fsLayers",
+    "history",
+    "signatures",
+    "name",
+    "tag",
+    "architecture",
+];
+
+const DESCRIPTOR_FIELDS: [&str; 8] =
+    ["mediaType", "digest", "size", "urls", "annotations", "data", "platform", "artifactType"];
+
+const PLATFORM_FIELDS: [&str; 6] = ["architecture", "os", "os.version", "os.features", "variant", "features"];
 
 /// A descriptor (image-spec, descriptor.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,15 +103,168 @@ pub enum InvalidDocument {
     Invalid(String),
 }
 
+impl From<Fault> for InvalidDocument {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Ambiguous(why) => Self::Ambiguous(why),
+            Fault::Invalid(why) => Self::Invalid(why),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Manifest,
+    Index,
+}
+
 impl Document {
     /// Reads a manifest or an index. `content_type` is the response's header, where there is one;
     /// all evidence (header, `mediaType`, structure) must agree. The caller has verified the digest.
     ///
     /// # Errors
     /// [`InvalidDocument`] when the bytes are ambiguous, schema 1, beyond the limits or malformed.
-    pub fn parse(_bytes: &[u8], _content_type: Option<&str>) -> Result<Self, InvalidDocument> {
-        todo!()
+    pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, InvalidDocument> {
+        let root = json::parse(bytes)?;
+        let root = root.structure("", &DOCUMENT_FIELDS)?;
+        let header = content_type.map(MediaType::parse).filter(|header| !header.is_generic());
+        let own = root.string("mediaType")?.map(|own| MediaType::parse(&own)).filter(|own| !own.is_generic());
+        let schema = root.unsigned("schemaVersion")?;
+        let evidence: Vec<&MediaType> = header.iter().chain(&own).collect();
+        let kind = Kind::of(&root, schema, &evidence)?;
+        let annotations = root.string_map("annotations")?;
+        let said = own.or(header);
+        match kind {
+            Kind::Index => Ok(Self::Index(Index {
+                media_type: said.unwrap_or(MediaType::OciIndex),
+                manifests: entries(&root)?,
+                annotations,
+            })),
+            Kind::Manifest => Ok(Self::Manifest(Manifest {
+                media_type: said.unwrap_or(MediaType::OciManifest),
+                config: config(&root)?,
+                layers: layers(&root)?,
+                annotations,
+                artifact_type: root.string("artifactType")?,
+            })),
+        }
     }
+}
+
+impl Kind {
+    /// What all evidence agrees on.
+    fn of(root: &Struct<'_>, schema: Option<u64>, evidence: &[&MediaType]) -> Result<Self, InvalidDocument> {
+        let index = root.get("manifests").is_some();
+        let manifest = root.get("config").is_some() || root.get("layers").is_some();
+        let schema1 = root.get("fsLayers").is_some();
+        if (index && manifest) || (schema1 && (index || manifest || schema == Some(2))) {
+            return Err(InvalidDocument::Ambiguous(
+                "it has the fields of more than one kind of manifest".into(),
+            ));
+        }
+        if schema1 || schema == Some(1) || evidence.contains(&&MediaType::DockerSchema1) {
+            return Err(InvalidDocument::Schema1);
+        }
+        if let Some(other) = evidence.iter().find(|said| !said.is_index() && !said.is_manifest()) {
+            return Err(InvalidDocument::Invalid(format!("its media type is {other}, which is no image's")));
+        }
+        let structure = (index || manifest).then_some(if index { Self::Index } else { Self::Manifest });
+        let said = evidence.iter().map(|said| if said.is_index() { Self::Index } else { Self::Manifest });
+        let mut all = structure.into_iter().chain(said);
+        let Some(kind) = all.next() else {
+            return Err(InvalidDocument::Invalid("neither a manifest nor an index".into()));
+        };
+        if all.any(|other| other != kind) {
+            return Err(InvalidDocument::Ambiguous(
+                "its media type and its fields disagree on whether it is an index".into(),
+            ));
+        }
+        Ok(kind)
+    }
+}
+
+fn config(root: &Struct<'_>) -> Result<Descriptor, InvalidDocument> {
+    let missing = || InvalidDocument::Invalid("config: a manifest without a config".into());
+    let node = root.get("config").ok_or_else(missing)?;
+    let config = descriptor(node, "config")?;
+    let fields = node.structure("config", &DESCRIPTOR_FIELDS)?;
+    if fields.get("size").is_none() {
+        return Err(InvalidDocument::Invalid("config.size: missing".into()));
+    }
+    Ok(config)
+}
+
+fn layers(root: &Struct<'_>) -> Result<Vec<Descriptor>, InvalidDocument> {
+    let layers = bounded(root, "layers")?.iter().enumerate();
+    layers.map(|(at, node)| Ok(descriptor(node, &format!("layers[{at}]"))?)).collect()
+}
+
+/// The entries of an index. One that can never run (an attestation) may have a digest that we cannot
+/// verify: it is left out. Any other must be readable, or a platform would silently not be judged.
+fn entries(root: &Struct<'_>) -> Result<Vec<Descriptor>, InvalidDocument> {
+    let mut all = Vec::new();
+    for (at, node) in bounded(root, "manifests")?.iter().enumerate() {
+        let path = format!("manifests[{at}]");
+        match descriptor(node, &path) {
+            Ok(descriptor) => all.push(descriptor),
+            Err(Fault::Invalid(_)) if never_runs(node, &path) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Ok(all)
+}
+
+fn bounded<'a>(root: &Struct<'a>, name: &str) -> Result<&'a [Node], InvalidDocument> {
+    let items = root.list(name)?.unwrap_or_default();
+    if items.len() > MAX_DESCRIPTORS {
+        return Err(InvalidDocument::TooLarge(format!(
+            "{name} has {} entries, more than {MAX_DESCRIPTORS}",
+            items.len()
+        )));
+    }
+    Ok(items)
+}
+
+fn never_runs(node: &Node, path: &str) -> bool {
+    node.structure(path, &DESCRIPTOR_FIELDS)
+        .and_then(|fields| platform(&fields))
+        .is_ok_and(|platform| platform.is_some_and(|platform| is_unknown(&platform)))
+}
+
+fn descriptor(node: &Node, path: &str) -> Result<Descriptor, Fault> {
+    let fields = node.structure(path, &DESCRIPTOR_FIELDS)?;
+    let digest = fields.string("digest")?.unwrap_or_default();
+    let digest: Digest = digest.parse().map_err(|why| Fault::Invalid(format!("{path}.digest: {why}")))?;
+    let size = fields.unsigned("size")?.unwrap_or_default();
+    let data = fields
+        .string("data")?
+        .and_then(|data| STANDARD.decode(data).ok())
+        .filter(|data| u64::try_from(data.len()) == Ok(size) && digest.matches(data));
+    Ok(Descriptor {
+        media_type: MediaType::parse(&fields.string("mediaType")?.unwrap_or_default()),
+        digest,
+        size,
+        platform: platform(&fields)?,
+        artifact_type: fields.string("artifactType")?,
+        annotations: fields.string_map("annotations")?,
+        data,
+    })
+}
+
+/// The entry's platform; none where it is missing or says neither os nor architecture.
+fn platform(fields: &Struct<'_>) -> Result<Option<Platform>, Fault> {
+    let Some(platform) = fields.structure("platform", &PLATFORM_FIELDS)? else { return Ok(None) };
+    let os = platform.string("os")?.unwrap_or_default();
+    let architecture = platform.string("architecture")?.unwrap_or_default();
+    if os.is_empty() && architecture.is_empty() {
+        return Ok(None);
+    }
+    let (variant, version) = (platform.string("variant")?, platform.string("os.version")?);
+    Ok(Some(Platform::new(&os, &architecture, variant.as_deref(), version.as_deref())))
+}
+
+fn is_unknown(platform: &Platform) -> bool {
+    platform.os == "unknown" || platform.architecture == "unknown"
 }
 
 impl Descriptor {
@@ -90,15 +272,23 @@ impl Descriptor {
     /// annotation) and not an artifact.
     #[must_use]
     pub fn is_runnable(&self) -> bool {
-        todo!()
+        let attestation = self.annotations.contains_key("vnd.docker.reference.type");
+        let unknown = self.platform.as_ref().is_some_and(is_unknown);
+        let document =
+            self.media_type.is_index() || self.media_type.is_manifest() || self.media_type.is_generic();
+        document && !attestation && !unknown && self.artifact_type.as_deref().is_none_or(str::is_empty)
     }
 }
 
 impl Manifest {
-    /// The config's media type if it is not an image's config: this is an artifact, not an image.
+    /// The type that makes it an artifact, not an image: `artifactType`, else a config media type that
+    /// is no image's. Old pushers leave the config's type empty or generic: those are images.
     #[must_use]
     pub fn artifact(&self) -> Option<&str> {
-        todo!()
+        let config = &self.config.media_type;
+        let image = matches!(config, MediaType::OciConfig | MediaType::DockerConfig) || config.is_generic();
+        let artifact = self.artifact_type.as_deref().filter(|artifact| !artifact.is_empty());
+        if image { None } else { Some(artifact.unwrap_or(config.as_str())) }
     }
 
     /// Compressed size of all layers in bytes.
@@ -107,3 +297,6 @@ impl Manifest {
         self.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
 //! Image references, read exactly as the kubelet reads them: distribution/reference's
 //! `ParseNormalizedNamed` + `TagNameOnly`, then `ParseDockerRef` (a digest wins over a tag).
 
+mod grammar;
+
 use super::Digest;
+use serde::{Serialize, Serializer};
 use std::{fmt, str::FromStr};
 
 /// A normalised image reference such as `docker.io/library/nginx:latest`.
@@ -52,20 +55,68 @@ impl Reference {
     /// What goes after `/manifests/`: the digest, else the tag.
     #[must_use]
     pub fn manifest_reference(&self) -> String {
-        todo!()
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(tag)) => tag.clone(),
+            (None, None) => DEFAULT_TAG.to_owned(),
+        }
     }
 }
+
+/// The tag of a reference that has neither tag nor digest (`TagNameOnly`).
+const DEFAULT_TAG: &str = "latest";
 
 impl FromStr for Reference {
     type Err = InvalidReference;
 
-    fn from_str(_s: &str) -> Result<Self, Self::Err> {
-        todo!()
+    /// Reads a reference as a Pod writes it.
+    ///
+    /// # Errors
+    /// [`InvalidReference`] with the part that is wrong and, where it can be told, what was meant.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        grammar::refuse_what_is_no_name(text)?;
+        let (domain, remainder) = grammar::split_domain(text);
+        let (name, digest) = match remainder.split_once('@') {
+            Some((name, digest)) => (name, Some(digest)),
+            None => (remainder.as_str(), None),
+        };
+        let (path, tag) = match name.split_once(':') {
+            Some((path, tag)) => (path, Some(tag)),
+            None => (name, None),
+        };
+        grammar::check_path(path)?;
+        grammar::check_domain(&domain)?;
+        tag.map(grammar::check_tag).transpose()?;
+        let digest = digest
+            .map(str::parse::<Digest>)
+            .transpose()
+            .map_err(|invalid| InvalidReference(format!("bad digest: {invalid}")))?;
+        let tag = match (tag, &digest) {
+            (None, None) => Some(DEFAULT_TAG),
+            (tag, _) => tag,
+        };
+        Ok(Self { domain, path: path.to_owned(), tag: tag.map(str::to_owned), digest })
     }
 }
 
 impl fmt::Display for Reference {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.domain, self.path)?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        if let Some(digest) = &self.digest {
+            write!(f, "@{digest}")?;
+        }
+        Ok(())
     }
 }
+
+impl Serialize for Reference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

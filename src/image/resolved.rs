@@ -67,25 +67,45 @@ pub struct Unresolved {
 
 /// Kinds of failure: stable, for policies, metrics and reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)]
 pub enum UnresolvedKind {
+    /// The image's name is not a reference.
     InvalidReference,
+    /// The registry does not know the tag, the digest or the repository.
     NotFound,
+    /// The registry wants other credentials: 401 or 403.
     Denied,
-    RateLimited { retry_after_seconds: Option<u32> },
+    /// The registry answered 429.
+    RateLimited {
+        /// When to come back, if it said so.
+        retry_after_seconds: Option<u32>,
+    },
+    /// No connection: DNS, refused, reset.
     Unreachable,
+    /// No answer before the deadline.
     Timeout,
+    /// The registry's certificate is not trusted, or it does not speak TLS.
     Tls,
+    /// The registry answered with an error of its own (5xx), or with nonsense.
     ServerError,
+    /// The bytes do not hash to their digest.
     DigestMismatch,
+    /// A document beyond our limits.
     TooLarge,
+    /// Docker's schema 1, which runtimes no longer run.
     UnsupportedSchema1,
+    /// An artifact: a Helm chart, a signature.
     NotAnImage,
+    /// The index has no image for a platform that the Pod could land on.
     NoMatchingPlatform,
+    /// A document that two readers would read differently.
     Ambiguous,
+    /// A config that no runtime could read.
     InvalidConfig,
+    /// A manifest that no runtime could read.
     InvalidManifest,
+    /// The registry's address is one that Hullmark does not connect to.
     AddressRefused,
+    /// The settings for this registry cannot be used.
     Misconfigured,
 }
 
@@ -126,7 +146,25 @@ impl UnresolvedKind {
     /// What the reader can do next, as one short sentence.
     #[must_use]
     pub fn next_step(self) -> &'static str {
-        todo!()
+        match self {
+            Self::InvalidReference => "correct the image's name",
+            Self::NotFound => "check the name and the tag, and that the image was pushed",
+            Self::Denied => "check that the repository exists and that the pull secret may read it",
+            Self::RateLimited { .. } => "wait, or pull with credentials that have a higher limit",
+            Self::Unreachable => "check the registry's name, DNS, and that its egress is not blocked",
+            Self::Timeout => "try again; if it goes on, look at the registry and at egress policies",
+            Self::Tls => "give the registry's authority as `ca` in its hosts.toml",
+            Self::ServerError => "try again; if it goes on, look at the registry's log",
+            Self::DigestMismatch => "do not run it: the registry or a proxy before it changes content",
+            Self::TooLarge => "rebuild the image with a smaller config or fewer platforms",
+            Self::UnsupportedSchema1 => "push the image again with a current tool",
+            Self::NotAnImage => "name an image: this is another kind of artifact",
+            Self::NoMatchingPlatform => "build the image for that platform, or narrow the Pod's nodeSelector",
+            Self::Ambiguous => "do not run it: rebuild the image with a standard tool",
+            Self::InvalidConfig | Self::InvalidManifest => "rebuild the image with a standard tool",
+            Self::AddressRefused => "allow the address with --allow-address if the registry is really there",
+            Self::Misconfigured => "correct the registry's hosts.toml",
+        }
     }
 }
 

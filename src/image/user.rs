@@ -1,6 +1,9 @@
 //! `config.User`, with the odd values that decide whether a container runs as root
 //! (`reference/registry.md` A10 F7–F12, `reference/kubernetes.md` 3.1).
 
+/// The greatest uid that runtimes accept: `i32::MAX` (containerd `WithUser`).
+const MAX_UID: i64 = i32::MAX as i64;
+
 /// An image's USER: what was written, and what it means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
@@ -49,7 +52,21 @@ impl User {
     /// What the user part means.
     #[must_use]
     pub fn kind(&self) -> UserKind {
-        todo!()
+        if self.raw.matches(':').count() > 1 {
+            return UserKind::Malformed;
+        }
+        let user = self.raw.split(':').next().unwrap_or_default();
+        let digits = user.strip_prefix(['+', '-']).unwrap_or(user);
+        match user {
+            "" => UserKind::Unset,
+            _ if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                UserKind::Name(user.to_owned())
+            }
+            _ => match user.parse::<i64>() {
+                Ok(uid @ 0..=MAX_UID) => u32::try_from(uid).map_or(UserKind::OutOfRange, UserKind::Uid),
+                _ => UserKind::OutOfRange,
+            },
+        }
     }
 
     /// The group part (after the colon), which Kubernetes ignores.
@@ -61,6 +78,72 @@ impl User {
     /// Whether it is root.
     #[must_use]
     pub fn runs_as_root(&self) -> RunsAsRoot {
-        todo!()
+        match self.kind() {
+            UserKind::Unset | UserKind::Uid(0) | UserKind::OutOfRange => RunsAsRoot::Yes,
+            UserKind::Uid(_) => RunsAsRoot::No,
+            UserKind::Name(name) if name == "root" => RunsAsRoot::Yes,
+            UserKind::Name(_) | UserKind::Malformed => RunsAsRoot::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RunsAsRoot::*, *};
+
+    #[test]
+    fn every_odd_value_has_its_meaning() {
+        let name = |name: &str| UserKind::Name(name.into());
+        let rows = [
+            ("", UserKind::Unset, Yes),
+            (":", UserKind::Unset, Yes),
+            (":0", UserKind::Unset, Yes),
+            (":1000", UserKind::Unset, Yes),
+            ("0", UserKind::Uid(0), Yes),
+            ("00", UserKind::Uid(0), Yes),
+            ("+0", UserKind::Uid(0), Yes),
+            ("-0", UserKind::Uid(0), Yes),
+            ("0000:0", UserKind::Uid(0), Yes),
+            ("0:1000", UserKind::Uid(0), Yes),
+            ("root", name("root"), Yes),
+            ("root:root", name("root"), Yes),
+            ("1", UserKind::Uid(1), No),
+            ("1000", UserKind::Uid(1000), No),
+            ("+1000", UserKind::Uid(1000), No),
+            ("1000:0", UserKind::Uid(1000), No),
+            ("65532:65532", UserKind::Uid(65532), No),
+            ("2147483647", UserKind::Uid(2_147_483_647), No),
+            ("2147483648", UserKind::OutOfRange, Yes),
+            ("4294967296", UserKind::OutOfRange, Yes),
+            ("99999999999999999999", UserKind::OutOfRange, Yes),
+            ("-1", UserKind::OutOfRange, Yes),
+            ("nginx", name("nginx"), Unknown),
+            ("user:group", name("user"), Unknown),
+            ("Root", name("Root"), Unknown),
+            (" 0", name(" 0"), Unknown),
+            ("0 ", name("0 "), Unknown),
+            ("0x0", name("0x0"), Unknown),
+            ("1e3", name("1e3"), Unknown),
+            ("1_000", name("1_000"), Unknown),
+            ("$UID", name("$UID"), Unknown),
+            ("+", name("+"), Unknown),
+            ("--0", name("--0"), Unknown),
+            ("\u{0}", name("\u{0}"), Unknown),
+            ("٣", name("٣"), Unknown),
+            ("1000:1000:1000", UserKind::Malformed, Unknown),
+            ("::", UserKind::Malformed, Unknown),
+        ];
+        for (raw, kind, root) in rows {
+            let user = User::new(raw);
+            assert_eq!((user.kind(), user.runs_as_root()), (kind, root), "{raw:?}");
+            assert_eq!(user.raw(), raw);
+        }
+    }
+
+    #[test]
+    fn the_group_is_what_follows_the_colon() {
+        for (raw, group) in [("1000", None), ("1000:", Some("")), ("1000:0", Some("0")), (":g", Some("g"))] {
+            assert_eq!(User::new(raw).group(), group, "{raw:?}");
+        }
     }
 }

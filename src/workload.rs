@@ -1,12 +1,20 @@
 //! Where a Pod, or whatever carries a Pod template, names images, and what each container will
 //! really be once its image's config is laid under it.
+//!
+//! An object's JSON comes in; a [`Workload`] comes out, with one [`ImageUse`] for each place that
+//! names an image and the platforms that its Pods may land on. Laid over the config of a resolved
+//! image, a use becomes an [`EffectiveContainer`].
 
 mod effective;
+mod expansion;
 mod extract;
+mod fields;
 mod platforms;
 
+pub(crate) use fields::Fields;
+
 pub use effective::{Effective, EffectiveContainer, EffectiveUser, EnvValue, Origin};
-pub use extract::InvalidWorkload;
+pub use extract::{InvalidWorkload, objects};
 
 use crate::image::{InvalidReference, PlatformFilter, Reference};
 use std::{collections::BTreeMap, sync::Arc};

@@ -1,6 +1,28 @@
 //! An AdmissionReview's request, read without trust.
+//!
+//! Bytes come in; out comes what is to be judged, or the reason why there is nothing. What surprises:
+//!
+//! - Only `admission.k8s.io/v1` is read. Its errors name the field, and never echo the body.
+//! - On UPDATE only what is new or changed is judged (see [`changes`]).
+//! - Sub-resources that cannot change an image are passed over **by name**; one that we do not know
+//!   is judged if it carries a Pod, so that a new one of Kubernetes is no way round (the stance of
+//!   Pod Security admission).
+//! - Mirror Pods, which kubelets make for static Pods, are judged like others: refusing one does not
+//!   stop the static Pod, but an annotation that switches judging off would be a way round. A policy
+//!   can leave them out by `matchConditions` on `request.userInfo`.
 
-use crate::workload::Workload;
+mod changes;
+
+use super::text;
+use crate::workload::{Fields, InvalidWorkload, Workload};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// Sub-resources that cannot change which images run, or with what: passed over.
+const IGNORED_SUB_RESOURCES: [&str; 9] =
+    ["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "resize", "scale", "status"];
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -9,9 +31,11 @@ pub struct Request {
     pub uid: String,
     /// CREATE, UPDATE, …
     pub operation: Operation,
+    /// The kind of the object: `Pod`, `Deployment`, …
+    pub kind: String,
     /// The namespace, where the request has one.
     pub namespace: Option<String>,
-    /// The object's name; empty for `generateName` in the mutating phase.
+    /// The object's name, else its `generateName`; empty where it has neither.
     pub name: String,
     /// Who asks.
     pub user: String,
@@ -21,10 +45,10 @@ pub struct Request {
     pub sub_resource: String,
     /// What is judged: only the uses that are new or changed. None: nothing to judge, and why.
     pub workload: Result<Workload, &'static str>,
-    /// The request without `object` and `oldObject`, for CEL.
-    pub attributes: serde_json::Value,
+    /// The request without `object` and `oldObject`, for CEL (see [`attributes`]).
+    pub attributes: Value,
     /// `oldObject`, null when there is none.
-    pub old_object: serde_json::Value,
+    pub old_object: Value,
 }
 
 /// What is done to the object.
@@ -40,14 +64,6 @@ pub enum Operation {
     Connect,
 }
 
-/// The request as CEL sees it: without its objects, and with an empty value for every declared field
-/// that is absent (a missing key is an error in CEL). `null` gives the request that nobody made, for
-/// front doors without an API server.
-#[must_use]
-pub fn attributes(_request: &serde_json::Value) -> serde_json::Value {
-    todo!()
-}
-
 /// A body that is not an admission.k8s.io/v1 AdmissionReview that we can answer: HTTP 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -57,8 +73,218 @@ impl Request {
     /// Reads a body.
     ///
     /// # Errors
-    /// [`InvalidReview`] when it is not an AdmissionReview with a request and a uid.
-    pub fn parse(_body: &[u8]) -> Result<Self, InvalidReview> {
-        todo!()
+    /// [`InvalidReview`] when it is not an AdmissionReview with a request and a uid, or when a field
+    /// that we read has the wrong type. The text is short and says where; it never echoes the body.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidReview> {
+        let mut review = read_review(body)?;
+        let mut request = review.get_mut("request").map(Value::take).unwrap_or_default();
+        // Taken out rather than cloned: an object may be megabytes.
+        let mut take = |key| request.as_object_mut().and_then(|r| r.remove(key)).unwrap_or_default();
+        let (object, old_object) = (Arc::new(take("object")), take("oldObject"));
+
+        let fields = Fields::new(&request, "request".to_owned())?;
+        let uid = fields.required_text("uid")?.to_owned();
+        let operation = operation(&fields)?;
+        let kind = Kind::read(&fields, if object.is_null() { &old_object } else { &object })?;
+        let namespace = fields.text("namespace")?.filter(|namespace| !namespace.is_empty());
+        let sub_resource = fields.text("subResource")?.unwrap_or_default();
+        let workload = if let Some(reason) = passed_over(operation, sub_resource) {
+            Err(reason)
+        } else {
+            let asked =
+                Asked { operation, kind: &kind, namespace, name: fields.text("name")?.unwrap_or_default() };
+            judged(&asked, &object, &old_object)?
+        };
+        Ok(Self {
+            operation,
+            namespace: namespace.map(ToOwned::to_owned),
+            name: name(&fields, if object.is_null() { &old_object } else { &object })?,
+            user: fields.object("userInfo")?.text("username")?.unwrap_or_default().to_owned(),
+            dry_run: fields.boolean("dryRun")?.unwrap_or(false),
+            sub_resource: sub_resource.to_owned(),
+            uid,
+            workload,
+            kind: kind.kind,
+            attributes: attributes(&request),
+            old_object,
+        })
     }
 }
+
+/// The request as CEL sees it: without its objects, and with an empty value for every declared field
+/// that is absent (a missing key is an error in CEL). `null` gives the request that nobody made, for
+/// front doors without an API server.
+#[must_use]
+pub fn attributes(request: &Value) -> Value {
+    let mut attributes = json!({
+        "uid": "", "name": "", "namespace": "", "operation": "", "subResource": "", "requestSubResource": "",
+        "kind": { "group": "", "version": "", "kind": "" },
+        "resource": { "group": "", "version": "", "resource": "" },
+        "requestKind": { "group": "", "version": "", "kind": "" },
+        "requestResource": { "group": "", "version": "", "resource": "" },
+        "userInfo": { "username": "", "uid": "", "groups": [], "extra": {} },
+        "dryRun": false, "options": {},
+    });
+    if let (Value::Object(defaults), Value::Object(given)) = (&mut attributes, request) {
+        lay_over(defaults, given);
+        defaults.remove("object");
+        defaults.remove("oldObject");
+    }
+    attributes
+}
+
+/// Nulls are absent: the empty value stays.
+fn lay_over(defaults: &mut Map<String, Value>, given: &Map<String, Value>) {
+    for (key, value) in given.iter().filter(|(_, value)| !value.is_null()) {
+        match (defaults.get_mut(key), value) {
+            (Some(Value::Object(inner)), Value::Object(given)) => lay_over(inner, given),
+            _ => {
+                defaults.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+impl From<InvalidWorkload> for InvalidReview {
+    fn from(invalid: InvalidWorkload) -> Self {
+        Self(text::cut(&text::clean(&invalid.to_string()), 300))
+    }
+}
+
+/// A kind by its API version and name.
+#[derive(Debug)]
+struct Kind {
+    api_version: String,
+    kind: String,
+}
+
+impl Kind {
+    /// `request.kind`, which the API server always sends; else what the object says of itself.
+    fn read(request: &Fields<'_>, object: &Value) -> Result<Self, InvalidReview> {
+        let kind = request.object("kind")?;
+        if kind.value().is_null() && !object.is_null() {
+            let object = Fields::new(object, "request.object".to_owned())?;
+            return Ok(Self {
+                api_version: object.required_text("apiVersion")?.to_owned(),
+                kind: object.required_text("kind")?.to_owned(),
+            });
+        }
+        let version = kind.text("version")?.unwrap_or_default();
+        let api_version = match kind.text("group")?.filter(|group| !group.is_empty()) {
+            Some(group) => format!("{group}/{version}"),
+            None => version.to_owned(),
+        };
+        Ok(Self { api_version, kind: kind.required_text("kind")?.to_owned() })
+    }
+}
+
+/// What decides how the objects are read.
+struct Asked<'a> {
+    operation: Operation,
+    kind: &'a Kind,
+    namespace: Option<&'a str>,
+    name: &'a str,
+}
+
+fn read_review(body: &[u8]) -> Result<Value, InvalidReview> {
+    if body.is_empty() {
+        return Err(InvalidReview(format!(
+            "the body is empty; expected an AdmissionReview of {API_VERSION}"
+        )));
+    }
+    // serde_json bounds the depth, and its syntax errors give the position without the text.
+    let review: Value = serde_json::from_slice(body)
+        .map_err(|invalid| InvalidReview(format!("the body is not valid JSON: {invalid}")))?;
+    let fields = Fields::new(&review, String::new())?;
+    let (api_version, kind) = (fields.required_text("apiVersion")?, fields.required_text("kind")?);
+    if kind != "AdmissionReview" {
+        let found = text::cut(&text::clean(kind), 60);
+        return Err(InvalidReview(format!("kind: expected AdmissionReview, found {found:?}")));
+    }
+    if api_version != API_VERSION {
+        let found = text::cut(&text::clean(api_version), 60);
+        return Err(InvalidReview(format!(
+            "apiVersion: {found:?} is not supported, only {API_VERSION}; \
+             set admissionReviewVersions: [v1] in the webhook's configuration"
+        )));
+    }
+    if fields.object("request")?.value().is_null() {
+        return Err(InvalidReview("request: missing".to_owned()));
+    }
+    Ok(review)
+}
+
+fn operation(request: &Fields<'_>) -> Result<Operation, InvalidReview> {
+    match request.required_text("operation")? {
+        "CREATE" => Ok(Operation::Create),
+        "UPDATE" => Ok(Operation::Update),
+        "DELETE" => Ok(Operation::Delete),
+        "CONNECT" => Ok(Operation::Connect),
+        _ => Err(InvalidReview("request.operation: expected CREATE, UPDATE, DELETE or CONNECT".to_owned())),
+    }
+}
+
+fn passed_over(operation: Operation, sub_resource: &str) -> Option<&'static str> {
+    match operation {
+        Operation::Delete => Some("a deletion adds no image"),
+        Operation::Connect => Some("a connection adds no image"),
+        Operation::Create | Operation::Update => IGNORED_SUB_RESOURCES
+            .contains(&sub_resource)
+            .then_some("this sub-resource cannot change an image"),
+    }
+}
+
+fn judged(
+    asked: &Asked<'_>,
+    object: &Arc<Value>,
+    old_object: &Value,
+) -> Result<Result<Workload, &'static str>, InvalidReview> {
+    let Some(mut workload) = read(asked.kind, object, "request.object")? else {
+        return Ok(Err("this kind carries no Pod"));
+    };
+    if workload.namespace.is_none() {
+        workload.namespace = asked.namespace.map(ToOwned::to_owned);
+    }
+    if workload.name.is_empty() {
+        asked.name.clone_into(&mut workload.name);
+    }
+    if asked.operation != Operation::Update {
+        return Ok(if workload.uses.is_empty() { Err("it names no image") } else { Ok(workload) });
+    }
+    if object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null()) {
+        return Ok(Err("the object is being deleted"));
+    }
+    if !old_object.is_null() {
+        let old = read(asked.kind, &Arc::new(old_object.clone()), "request.oldObject")?;
+        if let Some(old) = old {
+            changes::keep_changed(&mut workload, &old);
+        }
+    }
+    Ok(if workload.uses.is_empty() { Err("no image was added or changed") } else { Ok(workload) })
+}
+
+/// None: a kind that carries no Pod. The object of a kind that carries one must be there.
+fn read(kind: &Kind, object: &Arc<Value>, path: &str) -> Result<Option<Workload>, InvalidReview> {
+    if !Workload::is_carrier(&kind.api_version, &kind.kind) {
+        return Ok(None);
+    }
+    if object.is_null() {
+        return Err(InvalidReview(format!("{path}: missing")));
+    }
+    Workload::of_kind(&kind.api_version, &kind.kind, Arc::clone(object)).map_err(
+        |InvalidWorkload { path: field, why }| {
+            InvalidWorkload { path: format!("{path}.{field}"), why }.into()
+        },
+    )
+}
+
+/// The request's name is empty for `generateName` until the object is stored.
+fn name(request: &Fields<'_>, object: &Value) -> Result<String, InvalidReview> {
+    let of_object = |key| object.pointer(key).and_then(Value::as_str).filter(|name| !name.is_empty());
+    let name = request.text("name")?.filter(|name| !name.is_empty());
+    let name = name.or_else(|| of_object("/metadata/name")).or_else(|| of_object("/metadata/generateName"));
+    Ok(name.unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests;

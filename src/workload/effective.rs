@@ -1,9 +1,16 @@
 //! What a container will really be: the Pod's spec laid over the image's config, as the kubelet
 //! and the runtimes do it (`reference/kubernetes.md`, section 3).
+//!
+//! Every value says where it comes from ([`Origin`]). What surprises: the group of the image's USER
+//! is ignored; `command` silences the image's Cmd too; a mount hides an image volume only at the very
+//! same path; and on Windows nobody is `root`, but `ContainerAdministrator` is what comes nearest.
+//! What cannot be seen here: variables from `envFrom`, and names in the image's `/etc/passwd`.
 
-use super::{ImageUse, Workload};
-use crate::image::{InvalidStopSignal, PlatformImage, RunsAsRoot, StopSignal, UserKind};
-use std::collections::BTreeSet;
+mod user;
+
+use super::{ImageUse, Overrides, Security, Workload, expansion::Variables};
+use crate::image::{ImageConfig, InvalidStopSignal, PlatformImage, RunsAsRoot, StopSignal, UserKind};
+use std::collections::{BTreeSet, HashMap};
 
 /// Where an effective value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +82,150 @@ pub struct EffectiveContainer {
 impl EffectiveContainer {
     /// Lays `usage` of `workload` over `image`.
     #[must_use]
-    pub fn of(_workload: &Workload, _usage: &ImageUse, _image: &PlatformImage) -> Self {
-        todo!()
+    pub fn of(workload: &Workload, usage: &ImageUse, image: &PlatformImage) -> Self {
+        let (own, config) = (&usage.overrides, &image.config);
+        let pod = &workload.security;
+        let windows = is_windows(workload, image);
+        let variables = Variables::new(&own.env);
+        let (command, args) = process(own, config, &variables);
+        Self {
+            user: if windows {
+                user::on_windows(&own.security, pod, config.user.raw())
+            } else {
+                user::on_linux(&own.security, pod, &config.user)
+            },
+            // Windows has no groups of this kind: the API server refuses the field there.
+            group: if windows { None } else { layered(&own.security, pod, |s| s.run_as_group) },
+            run_as_non_root: layered(&own.security, pod, |s| s.run_as_non_root).map(|e| e.value),
+            command,
+            args,
+            env: env(own, config, &variables),
+            working_dir: working_dir(own, config, windows),
+            stop_signal: stop_signal(own, config),
+            volumes: uncovered_volumes(own, config),
+        }
+    }
+
+    /// The process as the runtime starts it: command, then args. Empty: nothing to run, and the
+    /// runtime refuses to start the container.
+    #[must_use]
+    pub fn argv(&self) -> Vec<&str> {
+        self.command.value.iter().chain(&self.args.value).map(String::as_str).collect()
     }
 }
+
+impl<T> Effective<T> {
+    fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+}
+
+/// The Pod's word, else the image's.
+fn is_windows(workload: &Workload, image: &PlatformImage) -> bool {
+    let image_os = image.platform.as_ref().map_or(image.config.os.as_str(), |platform| &platform.os);
+    workload.os.as_deref().unwrap_or(image_os).eq_ignore_ascii_case("windows")
+}
+
+/// A field of the container's security context, else of the Pod's.
+fn layered<T>(
+    container: &Security,
+    pod: &Security,
+    field: impl Fn(&Security) -> Option<T>,
+) -> Option<Effective<T>> {
+    let own = field(container).map(|value| Effective::new(value, Origin::Container));
+    own.or_else(|| field(pod).map(|value| Effective::new(value, Origin::Pod)))
+}
+
+/// Command and args, as containerd's `WithProcessArgs` and CRI-O's `buildOCIProcessArgs` join them:
+/// `command` replaces Entrypoint and Cmd, `args` alone replaces Cmd, and an Entrypoint of one empty
+/// string is none.
+fn process(
+    own: &Overrides,
+    config: &ImageConfig,
+    variables: &Variables<'_>,
+) -> (Effective<Vec<String>>, Effective<Vec<String>>) {
+    let of_container = |list: &[String]| Effective::new(variables.expand_all(list), Origin::Container);
+    if !own.command.is_empty() {
+        return (of_container(&own.command), of_container(&own.args));
+    }
+    let entrypoint: &[String] = match config.entrypoint.as_slice() {
+        [only] if only.is_empty() => &[],
+        entrypoint => entrypoint,
+    };
+    let args = if own.args.is_empty() { of_image(&config.cmd) } else { of_container(&own.args) };
+    (of_image(entrypoint), args)
+}
+
+fn of_image(list: &[String]) -> Effective<Vec<String>> {
+    Effective::new(list.to_vec(), if list.is_empty() { Origin::Default } else { Origin::Image })
+}
+
+/// The image's variables in their order, then the container's new ones; each name once. The last of
+/// duplicates wins, and the container wins over the image. An image's entry without `=` has an empty
+/// value; an entry without a name is no variable.
+fn env(own: &Overrides, config: &ImageConfig, variables: &Variables<'_>) -> Vec<EnvValue> {
+    let image = config.env.iter().map(|entry| {
+        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+        EnvValue { name: name.to_owned(), value: Some(value.to_owned()), origin: Origin::Image }
+    });
+    let container = own.env.iter().map(|(name, _)| EnvValue {
+        name: name.clone(),
+        value: variables.get(name).map(ToOwned::to_owned),
+        origin: Origin::Container,
+    });
+    let mut env: Vec<EnvValue> = Vec::new();
+    let mut positions = HashMap::new();
+    for entry in image.chain(container).filter(|entry| !entry.name.is_empty()) {
+        match positions.get(&entry.name) {
+            Some(&at) => env[at] = entry,
+            None => {
+                positions.insert(entry.name.clone(), env.len());
+                env.push(entry);
+            }
+        }
+    }
+    env
+}
+
+fn working_dir(own: &Overrides, config: &ImageConfig, windows: bool) -> Effective<String> {
+    match (&own.working_dir, config.working_dir.as_str()) {
+        (Some(dir), _) => Effective::new(dir.clone(), Origin::Container),
+        (None, "") => Effective::new(if windows { "C:\\" } else { "/" }.to_owned(), Origin::Default),
+        (None, dir) => Effective::new(dir.to_owned(), Origin::Image),
+    }
+}
+
+/// `lifecycle.stopSignal` (KEP-4960; API servers without the feature drop the field before it comes
+/// to us), then the image's, then SIGTERM.
+fn stop_signal(own: &Overrides, config: &ImageConfig) -> Effective<Result<StopSignal, InvalidStopSignal>> {
+    match (&own.stop_signal, &config.stop_signal) {
+        (Some(signal), _) => Effective::new(StopSignal::parse(signal), Origin::Container),
+        (None, Some(signal)) => Effective::new(signal.clone(), Origin::Image),
+        (None, None) => Effective::new(StopSignal::parse("SIGTERM"), Origin::Default),
+    }
+}
+
+/// containerd leaves an image volume out where a mount has the same cleaned path
+/// (`isInCRIMounts` in `internal/cri/server/helpers.go`); a mount on a parent does not cover it.
+fn uncovered_volumes(own: &Overrides, config: &ImageConfig) -> BTreeSet<String> {
+    let mounts: BTreeSet<String> = own.mount_paths.iter().map(|path| clean(path)).collect();
+    config.volumes.iter().filter(|volume| !mounts.contains(&clean(volume))).cloned().collect()
+}
+
+/// The shortest path that means the same, made absolute (runtimes take a relative one from `/`).
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,3 +11,6 @@ mod text;
 
 pub use request::{InvalidReview, Operation, Request, attributes};
 pub use response::{Answer, Mode, allow_unjudged, respond, respond_failure};
+
+/// The only version that is read and answered.
+const API_VERSION: &str = "admission.k8s.io/v1";

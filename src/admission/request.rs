@@ -13,16 +13,14 @@
 
 mod changes;
 
-use super::text;
+use super::{API_VERSION, text};
 use crate::workload::{Fields, InvalidWorkload, Workload};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-const API_VERSION: &str = "admission.k8s.io/v1";
-
 /// Sub-resources that cannot change which images run, or with what: passed over.
 const IGNORED_SUB_RESOURCES: [&str; 9] =
-    ["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "resize", "scale", "status"];
+    ["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "resize", "status"];
 
 /// What is asked.
 #[derive(Clone, Debug)]

@@ -1,7 +1,28 @@
 //! A verdict as an AdmissionReview's response: bounded, clean text, legal keys, honest codes.
+//!
+//! What surprises: a template is never refused, as Pods are where policies are enforced, so its
+//! denials become warnings; in audit mode nothing is refused either, and what would have been is in
+//! the audit annotations; and the code tells a policy's refusal (403) from an image that could not be
+//! looked at (503, 504), because the API server counts refusals by code.
+
+mod annotations;
+mod message;
 
 use super::Request;
-use crate::policy::{Decision, Fact, Verdict};
+use crate::{
+    image::UnresolvedKind,
+    policy::{Decision, Enforcement, Fact, Finding, FindingKind, Verdict},
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Causes listed in `status.details`, for programs; the message is for people.
+const MAX_CAUSES: usize = 16;
+/// Characters of a cause's message.
+const MAX_CAUSE: usize = 512;
+/// The longest wait that is passed on. The API server turns it into a `Retry-After` header, and
+/// client-go then sleeps that long and tries again, up to ten times, with the user watching.
+const MAX_RETRY_AFTER: u32 = 30;
 
 /// Whether denials are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,22 +49,194 @@ pub struct Answer {
     pub code: u16,
 }
 
+#[derive(Serialize)]
+struct AdmissionReview<'a> {
+    #[serde(rename = "apiVersion")]
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: BTreeMap<String, String>,
+}
+
+/// `metav1.Status`, as much of it as a refusal needs.
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+    code: u16,
+    reason: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    name: String,
+    kind: String,
+    causes: Vec<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Cause {
+    reason: &'static str,
+    message: String,
+    field: String,
+}
+
 /// The answer to a request that was judged.
+///
+/// `verdict` and `facts` are what the review of the request's workload gave. In audit mode, and for
+/// templates, nothing is refused.
 #[must_use]
-pub fn respond(_request: &Request, _verdict: &Verdict, _facts: &[Fact], _mode: Mode) -> Answer {
-    todo!()
+pub fn respond(request: &Request, verdict: &Verdict, facts: &[Fact], mode: Mode) -> Answer {
+    let is_template = is_template(request);
+    let would_be = match verdict.decision() {
+        Decision::Deny if is_template => Decision::Warn,
+        decision => decision,
+    };
+    let denials: Vec<&Finding> = verdict.with(Enforcement::Deny).collect();
+    let warns: Vec<&Finding> = verdict.with(Enforcement::Warn).collect();
+    let would_be_refused: &[&Finding] =
+        if is_template && mode == Mode::Enforce { denials.as_slice() } else { &[] };
+    let decision = match (would_be, mode) {
+        (Decision::Deny, Mode::Enforce) => Decision::Deny,
+        _ if would_be_refused.is_empty() && warns.is_empty() => Decision::Allow,
+        _ => Decision::Warn,
+    };
+    let status = (decision == Decision::Deny).then(|| refusal(request, &denials));
+    answer(
+        Response {
+            uid: &request.uid,
+            allowed: decision != Decision::Deny,
+            warnings: message::warnings(would_be_refused, &warns),
+            audit_annotations: annotations::of_verdict(verdict, facts, decision, would_be, mode),
+            status,
+        },
+        decision,
+        would_be,
+    )
 }
 
 /// The answer to a request in which there is nothing to judge, with the reason why.
 #[must_use]
-pub fn allow_unjudged(_request: &Request, _reason: &str) -> Answer {
-    todo!()
+pub fn allow_unjudged(request: &Request, reason: &str) -> Answer {
+    let response = Response {
+        uid: &request.uid,
+        allowed: true,
+        status: None,
+        warnings: Vec::new(),
+        audit_annotations: annotations::of_unjudged(reason),
+    };
+    answer(response, Decision::Allow, Decision::Allow)
 }
 
 /// The answer when judging itself failed: refused with code 500 in enforce mode (a Pod that was not
-/// judged is not let through), admitted in audit mode and for templates. `detail` is shown to the
-/// user: short, and without secrets.
+/// judged is not let through), admitted with a warning in audit mode and for templates. `detail` is
+/// shown to the user: short, and without secrets.
 #[must_use]
-pub fn respond_failure(_request: &Request, _detail: &str, _mode: Mode) -> Answer {
-    todo!()
+pub fn respond_failure(request: &Request, detail: &str, mode: Mode) -> Answer {
+    let would_be = if is_template(request) { Decision::Warn } else { Decision::Deny };
+    let decision = if mode == Mode::Audit { Decision::Warn } else { would_be };
+    let text = message::failure(request, detail);
+    let refused = decision == Decision::Deny;
+    let response = Response {
+        uid: &request.uid,
+        allowed: !refused,
+        warnings: if refused { Vec::new() } else { vec![message::one_warning(&text, "")] },
+        audit_annotations: annotations::of_failure(detail, decision, would_be, mode),
+        status: refused.then(|| Status {
+            status: "Failure",
+            code: 500,
+            reason: "InternalError",
+            message: text,
+            details: None,
+        }),
+    };
+    answer(response, decision, would_be)
 }
+
+fn is_template(request: &Request) -> bool {
+    request.workload.as_ref().is_ok_and(|workload| workload.is_template)
+}
+
+fn answer(response: Response<'_>, decision: Decision, would_be: Decision) -> Answer {
+    let allowed = response.allowed;
+    let code = response.status.as_ref().map_or(200, |status| status.code);
+    let review = AdmissionReview { api_version: super::API_VERSION, kind: "AdmissionReview", response };
+    let body =
+        serde_json::to_vec(&review).expect("strings, numbers and maps with string keys always serialise");
+    Answer { body, allowed, decision, would_be, code }
+}
+
+fn refusal(request: &Request, denials: &[&Finding]) -> Status {
+    let (code, reason) = code_and_reason(denials);
+    let causes = denials.iter().take(MAX_CAUSES).map(|finding| Cause {
+        reason: match finding.kind {
+            FindingKind::Violation => "ImagePolicyViolation",
+            FindingKind::Unresolved(_) => "ImageUnresolved",
+            FindingKind::EvaluationError => "PolicyEvaluationError",
+        },
+        message: message::finding(finding, MAX_CAUSE),
+        field: finding.field_path.clone(),
+    });
+    Status {
+        status: "Failure",
+        code,
+        reason,
+        message: message::refusal(request, denials),
+        details: Some(Details {
+            name: request.name.clone(),
+            kind: request.kind.clone(),
+            causes: causes.collect(),
+            retry_after_seconds: retry_after(denials),
+        }),
+    }
+}
+
+/// 403 as soon as one denial is more than an image that could not be looked at; 504 when every one
+/// ran out of time, else 503.
+fn code_and_reason(denials: &[&Finding]) -> (u16, &'static str) {
+    let all = |test: fn(&FindingKind) -> bool| denials.iter().all(|finding| test(&finding.kind));
+    if !all(|kind| matches!(kind, FindingKind::Unresolved(_))) {
+        (403, "Forbidden")
+    } else if all(|kind| matches!(kind, FindingKind::Unresolved(UnresolvedKind::Timeout))) {
+        (504, "Timeout")
+    } else {
+        (503, "ServiceUnavailable")
+    }
+}
+
+/// The longest wait that a registry asked for, if waiting is all that it takes.
+fn retry_after(denials: &[&Finding]) -> Option<u32> {
+    let mut longest = None;
+    for finding in denials {
+        match finding.kind {
+            FindingKind::Unresolved(UnresolvedKind::RateLimited { retry_after_seconds }) => {
+                longest = longest.max(retry_after_seconds);
+            }
+            FindingKind::Unresolved(
+                UnresolvedKind::Unreachable | UnresolvedKind::Timeout | UnresolvedKind::ServerError,
+            ) => {}
+            _ => return None,
+        }
+    }
+    longest.filter(|seconds| (1..=MAX_RETRY_AFTER).contains(seconds))
+}
+
+#[cfg(test)]
+mod tests;

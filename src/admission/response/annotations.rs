@@ -1,0 +1,137 @@
+//! Audit annotations: what the API server's audit log keeps of a decision.
+//!
+//! The API server puts the webhook's name and a slash before each key, and drops a key that is then
+//! no qualified name. It does not bound the values, so we do.
+
+use super::{Decision, Fact, Finding, FindingKind, Mode, Verdict};
+use crate::{
+    admission::text::{clean, cut},
+    policy::Enforcement,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Bytes of one value, as ValidatingAdmissionPolicy has it.
+const MAX_VALUE: usize = 10 * 1024;
+/// Characters of a key.
+const MAX_KEY: usize = 63;
+/// The keys that are ours; a policy's annotation cannot take their place.
+const RESERVED: [&str; 6] = ["verdict", "would-be", "violations", "images", "not-judged", "failure"];
+
+pub(super) fn of_verdict(
+    verdict: &Verdict,
+    facts: &[Fact],
+    decision: Decision,
+    would_be: Decision,
+    mode: Mode,
+) -> BTreeMap<String, String> {
+    let mut annotations = outcome(decision, would_be, mode);
+    for (key, value) in &verdict.audit_annotations {
+        if is_legal(key) && !RESERVED.contains(&key.as_str()) {
+            annotations.insert(key.clone(), cut_bytes(&clean(value), MAX_VALUE));
+        }
+    }
+    if !verdict.findings.is_empty() {
+        let findings = verdict.findings.iter().map(finding);
+        annotations.insert("violations".to_owned(), bounded_list(findings, verdict.findings.len()));
+    }
+    let images: Vec<Value> = facts.iter().filter_map(image).collect();
+    if !images.is_empty() {
+        let total = images.len();
+        annotations.insert("images".to_owned(), bounded_list(images.into_iter(), total));
+    }
+    annotations
+}
+
+pub(super) fn of_unjudged(reason: &str) -> BTreeMap<String, String> {
+    let mut annotations = outcome(Decision::Allow, Decision::Allow, Mode::Enforce);
+    annotations.insert("not-judged".to_owned(), cut(&clean(reason), 200));
+    annotations
+}
+
+pub(super) fn of_failure(
+    detail: &str,
+    decision: Decision,
+    would_be: Decision,
+    mode: Mode,
+) -> BTreeMap<String, String> {
+    let mut annotations = outcome(decision, would_be, mode);
+    annotations.insert("failure".to_owned(), cut(&clean(detail), 1000));
+    annotations
+}
+
+/// `[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?`, at most 63: the name part of a qualified name.
+pub(super) fn is_legal(key: &str) -> bool {
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    key.len() <= MAX_KEY
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && end(key.chars().next())
+        && end(key.chars().next_back())
+}
+
+fn outcome(decision: Decision, would_be: Decision, mode: Mode) -> BTreeMap<String, String> {
+    let word = |decision| match decision {
+        Decision::Allow => "allow",
+        Decision::Warn => "warn",
+        Decision::Deny => "deny",
+    };
+    let mut annotations = BTreeMap::from([("verdict".to_owned(), word(decision).to_owned())]);
+    if mode == Mode::Audit {
+        annotations.insert("would-be".to_owned(), word(would_be).to_owned());
+    }
+    annotations
+}
+
+fn finding(finding: &Finding) -> Value {
+    let kind = match finding.kind {
+        FindingKind::Violation => "Violation",
+        FindingKind::Unresolved(kind) => kind.as_str(),
+        FindingKind::EvaluationError => "EvaluationError",
+    };
+    let action = match finding.enforcement {
+        Enforcement::Deny => "Deny",
+        Enforcement::Warn => "Warn",
+        Enforcement::Record => "Audit",
+    };
+    json!({
+        "policy": finding.policy,
+        "rule": finding.rule,
+        "kind": kind,
+        "action": action,
+        "field": finding.field_path,
+        "image": cut(&finding.image, 512),
+        "message": cut(&clean(&finding.message), 1000),
+    })
+}
+
+/// Which bytes a name stood for when it was judged; none where the image was not looked at.
+fn image(fact: &Fact) -> Option<Value> {
+    let image = fact.image.as_ref()?.as_ref().ok()?;
+    Some(json!({ "image": cut(&fact.usage.image, 512), "digest": image.digest.to_string() }))
+}
+
+/// As many items as fit into a JSON list of [`MAX_VALUE`] bytes, then how many are missing.
+fn bounded_list(items: impl Iterator<Item = Value>, total: usize) -> String {
+    let omitted = |n: usize| json!({ "omitted": n }).to_string();
+    let mut list = String::from("[");
+    for (i, item) in items.enumerate() {
+        let item = item.to_string();
+        let separator = if i == 0 { "" } else { "," };
+        let room = omitted(total).len() + ",]".len();
+        if list.len() + separator.len() + item.len() + room > MAX_VALUE {
+            list.extend([separator, &omitted(total - i)]);
+            break;
+        }
+        list.extend([separator, &item]);
+    }
+    list.push(']');
+    list
+}
+
+fn cut_bytes(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(max - '…'.len_utf8());
+    format!("{}…", &text[..end])
+}

@@ -1,0 +1,112 @@
+//! What people read: the refusal's message and the warnings.
+
+use super::{Finding, FindingKind, Request};
+use crate::admission::text::{clean, count, cut};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt::Write as _,
+};
+
+/// Bytes of the whole refusal. It ends up in Events (1 KiB of it) and in terminals.
+const MAX_REFUSAL: usize = 4096;
+/// Characters of one finding in a refusal.
+const MAX_LINE: usize = 1000;
+/// Characters of a warning: the API server cuts at 256 once all of them exceed 4096.
+const MAX_WARNING: usize = 200;
+/// Warnings, beside the one that counts the rest.
+const MAX_WARNINGS: usize = 5;
+
+/// A finding on one line with the policy and the rule at its end, in at most `max` characters.
+pub(super) fn finding(finding: &Finding, max: usize) -> String {
+    with_suffix(&finding.message, &source(finding), max)
+}
+
+/// What is wrong with what, first in one line, then a line for each finding; a single finding goes
+/// on the first line.
+pub(super) fn refusal(request: &Request, denials: &[&Finding]) -> String {
+    let subject = subject(request);
+    if let [only] = denials {
+        return format!("{subject}: {}", finding(only, MAX_LINE));
+    }
+    let mut text = format!("{subject} has {}:", summary(denials));
+    for (i, denial) in denials.iter().enumerate() {
+        let line = format!("\n- {}", finding(denial, MAX_LINE));
+        let rest = format!("\n- … and {} more", denials.len() - i);
+        if text.len() + line.len() + rest.len() > MAX_REFUSAL {
+            text.push_str(&rest);
+            break;
+        }
+        text.push_str(&line);
+    }
+    text
+}
+
+/// How many of what: an image that could not be looked at never counts as a violation.
+fn summary(denials: &[&Finding]) -> String {
+    let (mut violations, mut errors, mut unresolved) = (0, 0, BTreeSet::new());
+    for denial in denials {
+        match denial.kind {
+            FindingKind::Violation => violations += 1,
+            FindingKind::EvaluationError => errors += 1,
+            // Several policies may ask for one image.
+            FindingKind::Unresolved(_) => _ = unresolved.insert(denial.field_path.as_str()),
+        }
+    }
+    let parts = [
+        (violations, count(violations, "violation")),
+        (unresolved.len(), format!("{} that could not be checked", count(unresolved.len(), "image"))),
+        (errors, format!("{} that failed", count(errors, "expression"))),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(_, part)| part).collect();
+    parts.join(" and ")
+}
+
+/// Warnings within the API server's limits: first what would refuse the Pods of a template.
+pub(super) fn warnings(would_be_refused: &[&Finding], warns: &[&Finding]) -> Vec<String> {
+    let refused = would_be_refused
+        .iter()
+        .map(|f| with_suffix(&format!("would be refused as a Pod: {}", f.message), &source(f), MAX_WARNING));
+    let mut all: Vec<String> = refused.chain(warns.iter().map(|f| finding(f, MAX_WARNING))).collect();
+    // The API server drops exact duplicates; ours must not take the place of others.
+    let mut seen = HashSet::new();
+    all.retain(|warning| seen.insert(warning.clone()));
+    let more = all.len().saturating_sub(MAX_WARNINGS);
+    if more > 0 {
+        all.truncate(MAX_WARNINGS);
+        all.push(format!("… and {}", count(more, "more warning")));
+    }
+    all
+}
+
+/// One warning of ours.
+pub(super) fn one_warning(text: &str, suffix: &str) -> String {
+    with_suffix(text, suffix, MAX_WARNING)
+}
+
+/// Why a request was not judged although it should have been.
+pub(super) fn failure(request: &Request, detail: &str) -> String {
+    let detail = cut(&clean(detail), MAX_LINE);
+    format!("{} was not judged: hullmark failed ({detail}); try again, and see its log", subject(request))
+}
+
+/// `Pod shop/web`, `Deployment shop/web`, `Pod in shop` where it has no name yet.
+fn subject(request: &Request) -> String {
+    let mut subject = clean(&request.kind);
+    match (&request.namespace, request.name.as_str()) {
+        (Some(namespace), "") => _ = write!(subject, " in {}", clean(namespace)),
+        (Some(namespace), name) => _ = write!(subject, " {}/{}", clean(namespace), clean(name)),
+        (None, "") => {}
+        (None, name) => _ = write!(subject, " {}", clean(name)),
+    }
+    cut(&subject, 400)
+}
+
+fn source(finding: &Finding) -> String {
+    format!(" [policy {}, {}]", finding.policy, finding.rule)
+}
+
+/// The suffix stays whole where it can: it says which policy to look at.
+fn with_suffix(text: &str, suffix: &str, max: usize) -> String {
+    let suffix = cut(&clean(suffix), max / 2);
+    format!("{}{suffix}", cut(&clean(text), max - suffix.chars().count()))
+}

@@ -209,3 +209,6 @@ fn pull_secrets(spec: &Fields<'_>) -> Result<Vec<String>, InvalidWorkload> {
 fn non_empty(text: Option<&str>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(ToOwned::to_owned)
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,3 +89,6 @@ fn is_possible(term: &PlatformTerm) -> bool {
         allowed.only.as_ref().is_none_or(|only| only.iter().any(|value| !allowed.except.contains(value)))
     })
 }
+
+#[cfg(test)]
+mod tests;

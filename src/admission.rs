@@ -1,4 +1,4 @@
-//! The AdmissionReview contract: a request in, a response out (`reference/kubernetes.md`, 1).
+//! The `AdmissionReview` contract: a request in, a response out (`reference/kubernetes.md`, 1).
 //!
 //! [`Request::parse`] reads a body without trust and decides what of it is judged: only images that
 //! are new or changed. [`respond`] turns a verdict into the one answer that the API server accepts:

@@ -1,4 +1,4 @@
-//! An AdmissionReview's request, read without trust.
+//! An `AdmissionReview`'s request, read without trust.
 //!
 //! Bytes come in; out comes what is to be judged, or the reason why there is nothing. What surprises:
 //!
@@ -62,7 +62,7 @@ pub enum Operation {
     Connect,
 }
 
-/// A body that is not an admission.k8s.io/v1 AdmissionReview that we can answer: HTTP 400.
+/// A body that is not an admission.k8s.io/v1 `AdmissionReview` that we can answer: HTTP 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidReview(pub String);
@@ -71,14 +71,14 @@ impl Request {
     /// Reads a body.
     ///
     /// # Errors
-    /// [`InvalidReview`] when it is not an AdmissionReview with a request and a uid, or when a field
+    /// [`InvalidReview`] when it is not an `AdmissionReview` with a request and a uid, or when a field
     /// that we read has the wrong type. The text is short and says where; it never echoes the body.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidReview> {
         let mut review = read_review(body)?;
         let mut request = review.get_mut("request").map(Value::take).unwrap_or_default();
         // Taken out rather than cloned: an object may be megabytes.
         let mut take = |key| request.as_object_mut().and_then(|r| r.remove(key)).unwrap_or_default();
-        let (object, old_object) = (Arc::new(take("object")), take("oldObject"));
+        let (object, old_object) = (Arc::new(take("object")), Arc::new(take("oldObject")));
 
         let fields = Fields::new(&request, "request".to_owned())?;
         let uid = fields.required_text("uid")?.to_owned();
@@ -104,7 +104,8 @@ impl Request {
             workload,
             kind: kind.kind,
             attributes: attributes(&request),
-            old_object,
+            // The old workload is gone, so this is not a copy.
+            old_object: Arc::unwrap_or_clone(old_object),
         })
     }
 }
@@ -145,7 +146,7 @@ fn lay_over(defaults: &mut Map<String, Value>, given: &Map<String, Value>) {
 
 impl From<InvalidWorkload> for InvalidReview {
     fn from(invalid: InvalidWorkload) -> Self {
-        Self(text::cut(&text::clean(&invalid.to_string()), 300))
+        Self(text::clean(&invalid.to_string(), 300))
     }
 }
 
@@ -196,11 +197,11 @@ fn read_review(body: &[u8]) -> Result<Value, InvalidReview> {
     let fields = Fields::new(&review, String::new())?;
     let (api_version, kind) = (fields.required_text("apiVersion")?, fields.required_text("kind")?);
     if kind != "AdmissionReview" {
-        let found = text::cut(&text::clean(kind), 60);
+        let found = text::clean(kind, 60);
         return Err(InvalidReview(format!("kind: expected AdmissionReview, found {found:?}")));
     }
     if api_version != API_VERSION {
-        let found = text::cut(&text::clean(api_version), 60);
+        let found = text::clean(api_version, 60);
         return Err(InvalidReview(format!(
             "apiVersion: {found:?} is not supported, only {API_VERSION}; \
              set admissionReviewVersions: [v1] in the webhook's configuration"
@@ -235,7 +236,7 @@ fn passed_over(operation: Operation, sub_resource: &str) -> Option<&'static str>
 fn judged(
     asked: &Asked<'_>,
     object: &Arc<Value>,
-    old_object: &Value,
+    old_object: &Arc<Value>,
 ) -> Result<Result<Workload, &'static str>, InvalidReview> {
     let Some(mut workload) = read(asked.kind, object, "request.object")? else {
         return Ok(Err("this kind carries no Pod"));
@@ -253,7 +254,7 @@ fn judged(
         return Ok(Err("the object is being deleted"));
     }
     if !old_object.is_null() {
-        let old = read(asked.kind, &Arc::new(old_object.clone()), "request.oldObject")?;
+        let old = read(asked.kind, old_object, "request.oldObject")?;
         if let Some(old) = old {
             changes::keep_changed(&mut workload, &old);
         }
@@ -269,7 +270,7 @@ fn read(kind: &Kind, object: &Arc<Value>, path: &str) -> Result<Option<Workload>
     if object.is_null() {
         return Err(InvalidReview(format!("{path}: missing")));
     }
-    Workload::of_kind(&kind.api_version, &kind.kind, Arc::clone(object)).map_err(
+    Workload::of_kind(&kind.api_version, &kind.kind, object).map_err(
         |InvalidWorkload { path: field, why }| {
             InvalidWorkload { path: format!("{path}.{field}"), why }.into()
         },

@@ -1,4 +1,4 @@
-//! A verdict as an AdmissionReview's response: bounded, clean text, legal keys, honest codes.
+//! A verdict as an `AdmissionReview`'s response: bounded, clean text, legal keys, honest codes.
 //!
 //! What surprises: a template is never refused, as Pods are where policies are enforced, so its
 //! denials become warnings; in audit mode nothing is refused either, and what would have been is in
@@ -8,7 +8,7 @@
 mod annotations;
 mod message;
 
-use super::Request;
+use super::{Request, text};
 use crate::{
     image::UnresolvedKind,
     policy::{Decision, Enforcement, Fact, Finding, FindingKind, Verdict},
@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 const MAX_CAUSES: usize = 16;
 /// Characters of a cause's message.
 const MAX_CAUSE: usize = 512;
+/// Characters of a name, as Kubernetes bounds them.
+const MAX_NAME: usize = 253;
 /// The longest wait that is passed on. The API server turns it into a `Retry-After` header, and
 /// client-go then sleeps that long and tries again, up to ten times, with the user watching.
 const MAX_RETRY_AFTER: u32 = 30;
@@ -72,6 +74,7 @@ struct Response<'a> {
 
 /// `metav1.Status`, as much of it as a refusal needs.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "`status.status` is the API's name")]
 struct Status {
     status: &'static str,
     code: u16,
@@ -152,18 +155,18 @@ pub fn allow_unjudged(request: &Request, reason: &str) -> Answer {
 pub fn respond_failure(request: &Request, detail: &str, mode: Mode) -> Answer {
     let would_be = if is_template(request) { Decision::Warn } else { Decision::Deny };
     let decision = if mode == Mode::Audit { Decision::Warn } else { would_be };
-    let text = message::failure(request, detail);
+    let message = message::failure(request, detail);
     let refused = decision == Decision::Deny;
     let response = Response {
         uid: &request.uid,
         allowed: !refused,
-        warnings: if refused { Vec::new() } else { vec![message::one_warning(&text, "")] },
+        warnings: if refused { Vec::new() } else { vec![message::one_warning(&message, "")] },
         audit_annotations: annotations::of_failure(detail, decision, would_be, mode),
-        status: refused.then(|| Status {
+        status: refused.then_some(Status {
             status: "Failure",
             code: 500,
             reason: "InternalError",
-            message: text,
+            message,
             details: None,
         }),
     };
@@ -192,7 +195,7 @@ fn refusal(request: &Request, denials: &[&Finding]) -> Status {
             FindingKind::EvaluationError => "PolicyEvaluationError",
         },
         message: message::finding(finding, MAX_CAUSE),
-        field: finding.field_path.clone(),
+        field: text::clean(&finding.field_path, MAX_CAUSE),
     });
     Status {
         status: "Failure",
@@ -200,8 +203,8 @@ fn refusal(request: &Request, denials: &[&Finding]) -> Status {
         reason,
         message: message::refusal(request, denials),
         details: Some(Details {
-            name: request.name.clone(),
-            kind: request.kind.clone(),
+            name: text::clean(&request.name, MAX_NAME),
+            kind: text::clean(&request.kind, MAX_NAME),
             causes: causes.collect(),
             retry_after_seconds: retry_after(denials),
         }),

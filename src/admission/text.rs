@@ -1,26 +1,35 @@
 //! Text that goes to people through the API server: one line, bounded, without control characters.
 
-/// `text` on one line: control characters, line and paragraph separators become spaces, and
-/// characters that reorder or hide what follows (bidirectional controls) become visible as `�`.
-pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            c if c.is_control() => ' ',
-            '\u{2028}' | '\u{2029}' => ' ',
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
-                '\u{fffd}'
-            }
-            c => c,
-        })
-        .collect()
+/// At most `max` characters of `text` on one line, the last one `…` where it was cut.
+///
+/// Control characters, line and paragraph separators become spaces; characters that reorder or hide
+/// what follows (bidirectional controls) become visible as `�`.
+pub(super) fn clean(text: &str, max: usize) -> String {
+    let (kept, mark) = match text.char_indices().nth(max) {
+        None => (usize::MAX, None),
+        Some(_) => (max.saturating_sub(1), Some('…')),
+    };
+    text.chars().take(kept).map(visible).chain(mark).collect()
 }
 
-/// At most `max` characters of `text`, the last one `…` where it was cut.
-pub(super) fn cut(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(max.saturating_sub(1)).chain(['…']).collect(),
+fn visible(c: char) -> char {
+    match c {
+        c if c.is_control() => ' ',
+        '\u{2028}' | '\u{2029}' => ' ',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+            '\u{fffd}'
+        }
+        c => c,
     }
+}
+
+/// At most `max` bytes of `text`, the last character `…` where it was cut.
+pub(super) fn cut_bytes(text: String, max: usize) -> String {
+    if text.len() <= max {
+        return text;
+    }
+    let end = text.floor_char_boundary(max.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..end])
 }
 
 /// `n thing` or `n things`.
@@ -43,7 +52,7 @@ mod tests {
             ("line separator", "a\u{2028}b", "a b"),
             ("right-to-left override", "a\u{202e}b", "a\u{fffd}b"),
         ] {
-            assert_eq!(clean(text), expected, "{name}");
+            assert_eq!(clean(text, 100), expected, "{name}");
         }
     }
 
@@ -55,7 +64,7 @@ mod tests {
             ("beyond ASCII", "日本日本", 3, "日本…"),
             ("nothing", "", 0, ""),
         ] {
-            assert_eq!(cut(text, max), expected, "{name}");
+            assert_eq!(clean(text, max), expected, "{name}");
         }
     }
 }

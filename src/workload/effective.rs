@@ -50,7 +50,7 @@ pub struct EffectiveUser {
 pub struct EnvValue {
     /// Its name.
     pub name: String,
-    /// Its value; none where it comes from a Secret, a ConfigMap or a field.
+    /// Its value; none where it comes from a Secret, a `ConfigMap` or a field.
     pub value: Option<String>,
     /// Image or container.
     pub origin: Origin,
@@ -176,12 +176,11 @@ fn env(own: &Overrides, config: &ImageConfig, variables: &Variables<'_>) -> Vec<
     let mut env: Vec<EnvValue> = Vec::new();
     let mut positions = HashMap::new();
     for entry in image.chain(container).filter(|entry| !entry.name.is_empty()) {
-        match positions.get(&entry.name) {
-            Some(&at) => env[at] = entry,
-            None => {
-                positions.insert(entry.name.clone(), env.len());
-                env.push(entry);
-            }
+        if let Some(&at) = positions.get(&entry.name) {
+            env[at] = entry;
+        } else {
+            positions.insert(entry.name.clone(), env.len());
+            env.push(entry);
         }
     }
     env

@@ -37,8 +37,8 @@ const CARRIERS: [(&str, &str, &[&str]); 9] = [
 ];
 
 impl Workload {
-    /// Reads a Pod, PodTemplate, ReplicationController, Deployment, ReplicaSet, StatefulSet,
-    /// DaemonSet, Job or CronJob. None: an object of another kind, which carries no Pod.
+    /// Reads a Pod, `PodTemplate`, `ReplicationController`, Deployment, `ReplicaSet`, `StatefulSet`,
+    /// `DaemonSet`, Job or `CronJob`. None: an object of another kind, which carries no Pod.
     ///
     /// # Errors
     /// [`InvalidWorkload`] when a field that we read has the wrong type, or when `apiVersion` or
@@ -50,7 +50,7 @@ impl Workload {
         if !Self::is_carrier(api_version, kind) {
             return Ok(None);
         }
-        Self::of_kind(api_version, kind, Arc::new(object.clone()))
+        Self::of_kind(api_version, kind, &Arc::new(object.clone()))
     }
 
     /// Whether objects of this kind carry a Pod spec.
@@ -63,13 +63,13 @@ impl Workload {
     ///
     /// # Errors
     /// [`InvalidWorkload`] when a field that we read has the wrong type.
-    pub fn of_kind(
+    pub(crate) fn of_kind(
         api_version: &str,
         kind: &str,
-        object: Arc<Value>,
+        object: &Arc<Value>,
     ) -> Result<Option<Self>, InvalidWorkload> {
         let Some(steps) = carrier(api_version, kind) else { return Ok(None) };
-        let document = Fields::new(&object, String::new())?;
+        let document = Fields::new(object, String::new())?;
         let metadata = document.object("metadata")?;
         let pod = steps.iter().try_fold(document, |at, step| at.object(step))?;
         let pod_metadata = pod.object("metadata")?;
@@ -91,7 +91,7 @@ impl Workload {
             platforms: platforms::filter(&spec, os.as_deref())?,
             os,
             uses: uses(&spec)?,
-            object: Arc::clone(&object),
+            object: Arc::clone(object),
         }))
     }
 }

@@ -1,7 +1,8 @@
 //! The platforms that a Pod may land on: nodeSelector, required node affinity, `spec.os`.
 //!
-//! In goes a Pod spec, out comes a [`PlatformFilter`]: its alternatives are ORed, as the terms of a
-//! node affinity are, and each already holds the nodeSelector and the os. Scheduling is read as
+//! In goes a Pod spec, out comes a [`PlatformFilter`]: a Pod may land where any of its
+//! alternatives allows it, as with the terms of a node affinity, and each alternative already holds
+//! the nodeSelector and the os. Scheduling is read as
 //! Kubernetes' `component-helpers/scheduling/corev1/nodeaffinity` does it.
 //!
 //! The surprising rule: **when in doubt, nothing is narrowed**, because a platform too many is only

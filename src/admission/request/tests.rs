@@ -1,3 +1,5 @@
+mod places;
+
 use super::*;
 
 /// A review of a Pod; `change` makes it what a row is about.

@@ -5,13 +5,13 @@
 
 use super::{Decision, Fact, Finding, FindingKind, Mode, Verdict};
 use crate::{
-    admission::text::{clean, cut},
+    admission::text::{clean, cut_bytes},
     policy::Enforcement,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Bytes of one value, as ValidatingAdmissionPolicy has it.
+/// Bytes of one value, as `ValidatingAdmissionPolicy` has it.
 const MAX_VALUE: usize = 10 * 1024;
 /// Characters of a key.
 const MAX_KEY: usize = 63;
@@ -28,7 +28,7 @@ pub(super) fn of_verdict(
     let mut annotations = outcome(decision, would_be, mode);
     for (key, value) in &verdict.audit_annotations {
         if is_legal(key) && !RESERVED.contains(&key.as_str()) {
-            annotations.insert(key.clone(), cut_bytes(&clean(value), MAX_VALUE));
+            annotations.insert(key.clone(), cut_bytes(clean(value, MAX_VALUE), MAX_VALUE));
         }
     }
     if !verdict.findings.is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn of_verdict(
 
 pub(super) fn of_unjudged(reason: &str) -> BTreeMap<String, String> {
     let mut annotations = outcome(Decision::Allow, Decision::Allow, Mode::Enforce);
-    annotations.insert("not-judged".to_owned(), cut(&clean(reason), 200));
+    annotations.insert("not-judged".to_owned(), clean(reason, 200));
     annotations
 }
 
@@ -56,7 +56,7 @@ pub(super) fn of_failure(
     mode: Mode,
 ) -> BTreeMap<String, String> {
     let mut annotations = outcome(decision, would_be, mode);
-    annotations.insert("failure".to_owned(), cut(&clean(detail), 1000));
+    annotations.insert("failure".to_owned(), clean(detail, 1000));
     annotations
 }
 
@@ -99,15 +99,15 @@ fn finding(finding: &Finding) -> Value {
         "kind": kind,
         "action": action,
         "field": finding.field_path,
-        "image": cut(&finding.image, 512),
-        "message": cut(&clean(&finding.message), 1000),
+        "image": clean(&finding.image, 512),
+        "message": clean(&finding.message, 1000),
     })
 }
 
 /// Which bytes a name stood for when it was judged; none where the image was not looked at.
 fn image(fact: &Fact) -> Option<Value> {
     let image = fact.image.as_ref()?.as_ref().ok()?;
-    Some(json!({ "image": cut(&fact.usage.image, 512), "digest": image.digest.to_string() }))
+    Some(json!({ "image": clean(&fact.usage.image, 512), "digest": image.digest.to_string() }))
 }
 
 /// As many items as fit into a JSON list of [`MAX_VALUE`] bytes, then how many are missing.
@@ -128,10 +128,30 @@ fn bounded_list(items: impl Iterator<Item = Value>, total: usize) -> String {
     list
 }
 
-fn cut_bytes(text: &str, max: usize) -> String {
-    if text.len() <= max {
-        return text.to_owned();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legal_keys() {
+        let longest = "a".repeat(63);
+        let longer = "a".repeat(64);
+        for (key, legal) in [
+            ("a", true),
+            ("image-team", true),
+            ("A.b_c-9", true),
+            (longest.as_str(), true),
+            (longer.as_str(), false),
+            ("", false),
+            ("-a", false),
+            ("a-", false),
+            (".a", false),
+            ("a/b", false),
+            ("a b", false),
+            ("é", false),
+            ("a\n", false),
+        ] {
+            assert_eq!(is_legal(key), legal, "{key:?}");
+        }
     }
-    let end = text.floor_char_boundary(max - '…'.len_utf8());
-    format!("{}…", &text[..end])
 }

@@ -1,11 +1,8 @@
 //! What people read: the refusal's message and the warnings.
 
 use super::{Finding, FindingKind, Request};
-use crate::admission::text::{clean, count, cut};
-use std::{
-    collections::{BTreeSet, HashSet},
-    fmt::Write as _,
-};
+use crate::admission::text::{clean, count, cut_bytes};
+use std::collections::{BTreeSet, HashSet};
 
 /// Bytes of the whole refusal. It ends up in Events (1 KiB of it) and in terminals.
 const MAX_REFUSAL: usize = 4096;
@@ -26,7 +23,7 @@ pub(super) fn finding(finding: &Finding, max: usize) -> String {
 pub(super) fn refusal(request: &Request, denials: &[&Finding]) -> String {
     let subject = subject(request);
     if let [only] = denials {
-        return format!("{subject}: {}", finding(only, MAX_LINE));
+        return cut_bytes(format!("{subject}: {}", finding(only, MAX_LINE)), MAX_REFUSAL);
     }
     let mut text = format!("{subject} has {}:", summary(denials));
     for (i, denial) in denials.iter().enumerate() {
@@ -58,7 +55,7 @@ fn summary(denials: &[&Finding]) -> String {
         (errors, format!("{} that failed", count(errors, "expression"))),
     ];
     let parts: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(_, part)| part).collect();
-    parts.join(" and ")
+    parts.join(", ")
 }
 
 /// Warnings within the API server's limits: first what would refuse the Pods of a template.
@@ -85,20 +82,19 @@ pub(super) fn one_warning(text: &str, suffix: &str) -> String {
 
 /// Why a request was not judged although it should have been.
 pub(super) fn failure(request: &Request, detail: &str) -> String {
-    let detail = cut(&clean(detail), MAX_LINE);
+    let detail = clean(detail, MAX_LINE);
     format!("{} was not judged: hullmark failed ({detail}); try again, and see its log", subject(request))
 }
 
 /// `Pod shop/web`, `Deployment shop/web`, `Pod in shop` where it has no name yet.
 fn subject(request: &Request) -> String {
-    let mut subject = clean(&request.kind);
-    match (&request.namespace, request.name.as_str()) {
-        (Some(namespace), "") => _ = write!(subject, " in {}", clean(namespace)),
-        (Some(namespace), name) => _ = write!(subject, " {}/{}", clean(namespace), clean(name)),
-        (None, "") => {}
-        (None, name) => _ = write!(subject, " {}", clean(name)),
-    }
-    cut(&subject, 400)
+    let subject = match (&request.namespace, request.name.as_str()) {
+        (Some(namespace), "") => format!("{} in {namespace}", request.kind),
+        (Some(namespace), name) => format!("{} {namespace}/{name}", request.kind),
+        (None, "") => request.kind.clone(),
+        (None, name) => format!("{} {name}", request.kind),
+    };
+    clean(&subject, 400)
 }
 
 fn source(finding: &Finding) -> String {
@@ -107,6 +103,6 @@ fn source(finding: &Finding) -> String {
 
 /// The suffix stays whole where it can: it says which policy to look at.
 fn with_suffix(text: &str, suffix: &str, max: usize) -> String {
-    let suffix = cut(&clean(suffix), max / 2);
-    format!("{}{suffix}", cut(&clean(text), max - suffix.chars().count()))
+    let suffix = clean(suffix, max / 2);
+    format!("{}{suffix}", clean(text, max - suffix.chars().count()))
 }

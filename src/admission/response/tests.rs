@@ -239,7 +239,7 @@ fn several_findings_are_counted_then_listed() {
     let answer = respond(&request("Pod"), &verdict(findings), &[], Mode::Enforce);
     assert_eq!(
         body(&answer)["status"]["message"],
-        "Pod shop/web has 2 violations and 1 image that could not be checked and 1 expression that failed:\n\
+        "Pod shop/web has 2 violations, 1 image that could not be checked, 1 expression that failed:\n\
          - first [policy baseline, user]\n\
          - second [policy baseline, user]\n\
          - container app: image nginx could not be looked at [policy baseline, user]\n\
@@ -252,7 +252,7 @@ fn several_findings_are_counted_then_listed() {
 fn hostile_findings_stay_within_every_limit() {
     let texts = [
         ("long", "x".repeat(100_000)),
-        ("long beyond ASCII", "日".repeat(50_000)),
+        ("long beyond ASCII", "😀".repeat(50_000)),
         ("line breaks", "a\nb\r\n\u{1b}[2J\u{0}\u{202e}c".repeat(500)),
         ("quotes, which JSON doubles", "\"\\".repeat(5_000)),
     ];
@@ -267,7 +267,8 @@ fn hostile_findings_stay_within_every_limit() {
                             ..finding(enforcement, FindingKind::Violation, &format!("{i} {text}"))
                         })
                         .collect();
-                    let answer = respond(&request(kind), &verdict(findings), &[], Mode::Enforce);
+                    let request = Request { name: text.clone(), ..request(kind) };
+                    let answer = respond(&request, &verdict(findings), &[], Mode::Enforce);
                     let response = body(&answer);
                     assert!(answer.body.len() < 64 * 1024, "{case}, {count}: {}", answer.body.len());
                     let listed = response["auditAnnotations"]["violations"].as_str().unwrap();
@@ -354,29 +355,6 @@ fn values_of_policies_are_bounded() {
     let verdict = Verdict { audit_annotations, ..Verdict::default() };
     let response = body(&respond(&request("Pod"), &verdict, &[], Mode::Enforce));
     assert!(response["auditAnnotations"]["big"].as_str().unwrap().ends_with('…'));
-}
-
-#[test]
-fn legal_keys() {
-    let longest = "a".repeat(63);
-    let longer = "a".repeat(64);
-    for (key, legal) in [
-        ("a", true),
-        ("image-team", true),
-        ("A.b_c-9", true),
-        (longest.as_str(), true),
-        (longer.as_str(), false),
-        ("", false),
-        ("-a", false),
-        ("a-", false),
-        (".a", false),
-        ("a/b", false),
-        ("a b", false),
-        ("é", false),
-        ("a\n", false),
-    ] {
-        assert_eq!(annotations::is_legal(key), legal, "{key:?}");
-    }
 }
 
 #[test]

@@ -195,7 +195,8 @@ fn group_and_non_root_come_from_the_spec_alone() {
 fn command_and_args() {
     use Origin::{Container, Default, Image};
     type Side<'a> = (&'a [&'a str], Origin);
-    let rows: [(&str, &[&str], &[&str], serde_json::Value, Side<'_>, Side<'_>); 8] = [
+    type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], serde_json::Value, Side<'a>, Side<'a>);
+    let rows: [Row<'_>; 8] = [
         ("image alone", &["/e"], &["c"], json!({}), (&["/e"], Image), (&["c"], Image)),
         ("Cmd alone", &[], &["c"], json!({}), (&[], Default), (&["c"], Image)),
         (

@@ -41,7 +41,7 @@ pub(super) fn on_windows(container: &Security, pod: &Security, image: &str) -> E
     }
 }
 
-/// An empty name is ContainerAdministrator, the default of Windows containers; the Nano Server base
+/// An empty name is `ContainerAdministrator`, the default of Windows containers; the Nano Server base
 /// image writes its `ContainerUser` into the config.
 fn by_windows_name(name: &str) -> EffectiveUser {
     let account = name.rsplit('\\').next().unwrap_or(name);

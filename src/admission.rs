@@ -7,7 +7,6 @@
 
 mod request;
 mod response;
-mod text;
 
 pub use request::{InvalidReview, Operation, Request, attributes};
 pub use response::{Answer, Mode, allow_unjudged, respond, respond_failure};

@@ -7,5 +7,6 @@ pub mod image;
 pub mod policy;
 pub mod policy_files;
 pub mod review;
+mod text;
 pub mod workload;
 pub mod yaml;

@@ -13,7 +13,8 @@
 
 mod changes;
 
-use super::{API_VERSION, text};
+use super::API_VERSION;
+use crate::text;
 use crate::workload::{Fields, InvalidWorkload, Workload};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;

@@ -8,7 +8,8 @@
 mod annotations;
 mod message;
 
-use super::{Request, text};
+use super::Request;
+use crate::text;
 use crate::{
     image::UnresolvedKind,
     policy::{Decision, Enforcement, Fact, Finding, FindingKind, Verdict},

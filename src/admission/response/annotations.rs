@@ -5,8 +5,8 @@
 
 use super::{Decision, Fact, Finding, FindingKind, Mode, Verdict};
 use crate::{
-    admission::text::{clean, cut_bytes},
     policy::Enforcement,
+    text::{clean, cut_bytes},
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

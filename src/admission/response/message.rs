@@ -1,7 +1,7 @@
 //! What people read: the refusal's message and the warnings.
 
 use super::{Finding, FindingKind, Request};
-use crate::admission::text::{clean, count, cut_bytes};
+use crate::text::{clean, count, cut_bytes};
 use std::collections::{BTreeSet, HashSet};
 
 /// Bytes of the whole refusal. It ends up in Events (1 KiB of it) and in terminals.

@@ -1,10 +1,10 @@
-//! Text that goes to people through the API server: one line, bounded, without control characters.
+//! Text that goes to people: one line, bounded, without control characters. Much of it comes from images.
 
 /// At most `max` characters of `text` on one line, the last one `…` where it was cut.
 ///
 /// Control characters, line and paragraph separators become spaces; characters that reorder or hide
 /// what follows (bidirectional controls) become visible as `�`.
-pub(super) fn clean(text: &str, max: usize) -> String {
+pub(crate) fn clean(text: &str, max: usize) -> String {
     let (kept, mark) = match text.char_indices().nth(max) {
         None => (usize::MAX, None),
         Some(_) => (max.saturating_sub(1), Some('…')),
@@ -24,7 +24,7 @@ fn visible(c: char) -> char {
 }
 
 /// At most `max` bytes of `text`, the last character `…` where it was cut.
-pub(super) fn cut_bytes(text: String, max: usize) -> String {
+pub(crate) fn cut_bytes(text: String, max: usize) -> String {
     if text.len() <= max {
         return text;
     }
@@ -33,7 +33,7 @@ pub(super) fn cut_bytes(text: String, max: usize) -> String {
 }
 
 /// `n thing` or `n things`.
-pub(super) fn count(n: usize, thing: &str) -> String {
+pub(crate) fn count(n: usize, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
 

@@ -4,6 +4,7 @@
 //! of every call and a part of every cache key; no state of one caller serves another.
 
 mod docker_config;
+mod glob;
 mod keychain;
 
 pub use docker_config::{CredentialHelper, DockerConfig, InvalidDockerConfig};

@@ -1,0 +1,171 @@
+//! The registry edge: resolves references through the distribution protocol, without pulling layers.
+//!
+//! In go a reference, platforms and credentials, out comes a [`ResolvedImage`] or the reason why
+//! there is none. From the outside in: [`resolver`] walks from a reference to the configs of its
+//! platforms, [`client`] fetches and verifies one document (with [`cache`] and [`flight`]), [`auth`]
+//! answers challenges ([`challenge`], [`token`]), [`transport`] does one exchange within its limits,
+//! and [`hosts`] and [`address`] say where it may go. [`error`] makes failures readable.
+//!
+//! Limits: manifests and configs 4 MiB, token answers and error bodies 64 KiB, indexes nested at
+//! most three deep, 32 documents, 5 redirects (3 for tokens), 5 credentials. No proxy is used.
+
+mod address;
+mod auth;
+mod cache;
+mod challenge;
+mod client;
+mod error;
+mod flight;
+mod hosts;
+mod resolver;
+mod source;
+mod token;
+mod transport;
+
+use crate::{
+    credential::Credentials,
+    image::{Digest, PlatformFilter, Reference, ResolvedImage, Unresolved},
+    review::ResolveImage,
+};
+use auth::Authorizer;
+use cache::Caches;
+use client::Client;
+use hosts::Hosts;
+use ipnet::IpNet;
+use moka::future::Cache;
+use resolver::Resolver;
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use tokio::time::Instant;
+use transport::Transport;
+
+/// How registries are reached.
+#[derive(Clone)]
+pub struct Settings {
+    /// `--hosts-dir`: a folder with `<host[:port]>/hosts.toml` files in containerd's form.
+    pub hosts_dir: Option<PathBuf>,
+    /// `--allow-address`: ranges that are dialled although they are refused by default.
+    pub allow_addresses: Vec<IpNet>,
+    /// Told of every HTTP exchange; must not block.
+    pub observer: Option<Observer>,
+    /// How long a connection may take to be made, TLS included.
+    pub connect_timeout: Duration,
+    /// How long a host may send nothing.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            hosts_dir: None,
+            allow_addresses: Vec::new(),
+            observer: None,
+            connect_timeout: Duration::from_secs(3),
+            idle_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("hosts_dir", &self.hosts_dir)
+            .field("allow_addresses", &self.allow_addresses)
+            .field("observed", &self.observer.is_some())
+            .field("connect_timeout", &self.connect_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .finish()
+    }
+}
+
+/// Settings that cannot be used; the text names the file and the line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(pub String);
+
+/// Is told of every HTTP exchange, when it is over.
+pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
+
+/// One HTTP request and its answer, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What it was for.
+    pub purpose: Purpose,
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The URL; values in its query are masked, but for `service`, `scope` and `ns`.
+    pub url: String,
+    /// The answer's status; none if there was no answer.
+    pub status: Option<u16>,
+    /// Bytes of the answer's body that were read.
+    pub bytes: u64,
+    /// From sending the request to the end of the answer, connecting included.
+    pub elapsed: Duration,
+}
+
+/// What an exchange was for. A redirect keeps the purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A manifest or an index.
+    Manifest,
+    /// A config blob.
+    Config,
+    /// A token.
+    Token,
+    /// `/v2/`, asked only because a 401 did not say what is wanted.
+    Ping,
+}
+
+/// Content that is known by its digest.
+trait Digested: Send + Sync + Sized + 'static {
+    fn digest(&self) -> &Digest;
+
+    /// Roughly the memory it takes, in bytes.
+    fn weight(&self) -> usize;
+
+    /// Where it is kept.
+    fn store(caches: &Caches) -> &Cache<Digest, Arc<Self>>;
+}
+
+/// Resolves references; cheap to clone, everything is shared.
+#[derive(Clone)]
+pub struct Registry {
+    resolver: Arc<Resolver>,
+}
+
+impl Registry {
+    /// Reads the hosts folder and prepares the connections. Nothing is dialled.
+    ///
+    /// # Errors
+    /// [`SettingsError`] when a `hosts.toml` or a certificate that it names cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let hosts = settings.hosts_dir.as_deref().map(Hosts::load).transpose()?.unwrap_or_default();
+        let transport = Arc::new(Transport::new(hosts, settings)?);
+        let authorizer = Arc::new(Authorizer::new(Arc::clone(&transport)));
+        let resolver = Resolver::new(transport, Client::new(authorizer));
+        Ok(Self { resolver: Arc::new(resolver) })
+    }
+
+    /// What the hosts folder says that is not honoured, to be shown at the start.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.resolver.notes()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
+impl ResolveImage for Registry {
+    async fn resolve(
+        &self,
+        reference: &Reference,
+        platforms: &PlatformFilter,
+        credentials: &[Credentials],
+        deadline: Instant,
+    ) -> Result<Arc<ResolvedImage>, Unresolved> {
+        self.resolver.resolve(reference, platforms, credentials, deadline).await
+    }
+}

@@ -1,0 +1,142 @@
+//! What was learned, and who may be told.
+//!
+//! Content is kept by its digest, for a digest's content never changes. It is given only to a
+//! caller whose own credentials were seen to read that digest in that repository a short while ago:
+//! otherwise one tenant could learn of another's images. What a tag points to is kept for a minute,
+//! failures for seconds. This is the embedded tier; everything is bounded.
+
+use super::{Digested, source::Source};
+use crate::image::{Digest, Document, ImageConfig, Unresolved, UnresolvedKind};
+use moka::future::Cache;
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// Memory for documents and for configs, in bytes of their encoded form.
+const CONTENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Most tags, permissions and failures that are remembered.
+const RECORDS: u64 = 100_000;
+/// How long a tag is taken to point to what it pointed to.
+const TAG_LIFE: Duration = Duration::from_secs(60);
+/// How long credentials that could read a digest are taken to be good for it.
+const ACCESS_LIFE: Duration = Duration::from_secs(300);
+/// How long a failure is told again without asking.
+const FAILURE_LIFE: Duration = Duration::from_secs(3);
+
+/// A manifest or an index that was verified and read.
+#[derive(Debug)]
+pub(super) struct StoredDocument {
+    pub(super) digest: Digest,
+    pub(super) document: Document,
+    /// Its encoded length.
+    pub(super) bytes: usize,
+}
+
+/// A config that was verified and read.
+#[derive(Debug)]
+pub(super) struct StoredConfig {
+    pub(super) digest: Digest,
+    pub(super) config: ImageConfig,
+    pub(super) raw: Arc<[u8]>,
+}
+
+impl Digested for StoredDocument {
+    fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    fn weight(&self) -> usize {
+        // The parsed form is a few times larger than the text.
+        4 * self.bytes + 512
+    }
+
+    fn store(caches: &Caches) -> &Cache<Digest, Arc<Self>> {
+        &caches.documents
+    }
+}
+
+impl Digested for StoredConfig {
+    fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    fn weight(&self) -> usize {
+        3 * self.raw.len() + 1024
+    }
+
+    fn store(caches: &Caches) -> &Cache<Digest, Arc<Self>> {
+        &caches.configs
+    }
+}
+
+/// The caches of a [`Registry`](super::Registry).
+pub(super) struct Caches {
+    documents: Cache<Digest, Arc<StoredDocument>>,
+    configs: Cache<Digest, Arc<StoredConfig>>,
+    tags: Cache<String, (Digest, Instant)>,
+    access: Cache<String, Instant>,
+    failures: Cache<String, (Unresolved, Instant)>,
+}
+
+fn by_weight<T: Digested>() -> Cache<Digest, Arc<T>> {
+    Cache::builder()
+        .max_capacity(CONTENT_BYTES)
+        .weigher(|_, content: &Arc<T>| u32::try_from(content.weight()).unwrap_or(u32::MAX))
+        .build()
+}
+
+fn records<T: Clone + Send + Sync + 'static>(life: Duration) -> Cache<String, T> {
+    Cache::builder().max_capacity(RECORDS).time_to_live(life).build()
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self {
+            documents: by_weight(),
+            configs: by_weight(),
+            tags: records(TAG_LIFE),
+            access: records(ACCESS_LIFE),
+            failures: records(FAILURE_LIFE),
+        }
+    }
+}
+
+impl Caches {
+    /// The content of `digest`, if `source` may read it.
+    pub(super) async fn content<T: Digested>(&self, source: &Source, digest: &Digest) -> Option<Arc<T>> {
+        let until = self.access.get(&source.key(&digest.to_string())).await?;
+        if until <= Instant::now() {
+            return None;
+        }
+        T::store(self).get(digest).await
+    }
+
+    /// Keeps content that `source` has just read.
+    pub(super) async fn keep<T: Digested>(&self, source: &Source, content: &Arc<T>) {
+        let digest = content.digest();
+        self.access.insert(source.key(&digest.to_string()), Instant::now() + ACCESS_LIFE).await;
+        T::store(self).insert(digest.clone(), Arc::clone(content)).await;
+    }
+
+    /// What `tag` points to, as far as `source` was told.
+    pub(super) async fn tag(&self, source: &Source, tag: &str) -> Option<Digest> {
+        let (digest, until) = self.tags.get(&source.key(tag)).await?;
+        (Instant::now() < until).then_some(digest)
+    }
+
+    pub(super) async fn keep_tag(&self, source: &Source, tag: &str, digest: &Digest) {
+        self.tags.insert(source.key(tag), (digest.clone(), Instant::now() + TAG_LIFE)).await;
+    }
+
+    /// A failure that is too fresh to ask again.
+    pub(super) async fn failure(&self, source: &Source, what: &str) -> Option<Unresolved> {
+        let (failure, until) = self.failures.get(&source.key(what)).await?;
+        (Instant::now() < until).then_some(failure)
+    }
+
+    /// Keeps a failure for a moment. A lack of time is the asker's own, so it is not kept.
+    pub(super) async fn keep_failure(&self, source: &Source, what: &str, failure: &Unresolved) {
+        if failure.kind != UnresolvedKind::Timeout {
+            self.failures.insert(source.key(what), (failure.clone(), Instant::now() + FAILURE_LIFE)).await;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Where a registry is reached, and how its certificate is judged.
+//!
+//! In go a reference's domain and what the hosts folder says of it, out comes an [`Endpoint`]. The
+//! folder is read whole when Hullmark starts. As in containerd, the first folder of
+//! `<host>_<port>_`, `<host>:<port>` and `_default` that exists counts, alone. Without one, the
+//! registry is asked over https at its own name; Docker Hub's is `registry-1.docker.io`.
+
+mod file;
+
+use super::SettingsError;
+use file::{HostsFile, Server};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+use url::Url;
+
+/// Where references to `docker.io` are served.
+const DOCKER_HUB: &str = "registry-1.docker.io";
+/// The folder for every registry without one of its own.
+const DEFAULT_FOLDER: &str = "_default";
+
+/// What certificates are held against.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TlsProfile {
+    /// Further roots beside the system's, as PEM.
+    pub(super) roots: Vec<u8>,
+    /// Take any certificate.
+    pub(super) skip_verify: bool,
+}
+
+/// Where one registry is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// The API's base, `/v2/` included; ends with a slash.
+    pub(super) base: Url,
+    /// How its certificate is judged.
+    pub(super) tls: TlsProfile,
+    /// The registry that it stands for, told as `?ns=` if the host is another one.
+    pub(super) namespace: Option<String>,
+    /// Whether it is the registry itself, or a mirror that must not see the registry's credentials.
+    pub(super) trusted: bool,
+}
+
+/// The settings of all hosts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hosts {
+    files: BTreeMap<String, HostsFile>,
+}
+
+impl Hosts {
+    /// Reads every `hosts.toml` below `folder`.
+    ///
+    /// # Errors
+    /// [`SettingsError`] naming the file, when one cannot be read, is not TOML, has a key that does
+    /// not exist or a certificate that is none.
+    pub(super) fn load(folder: &Path) -> Result<Self, SettingsError> {
+        let failed = |path: &Path, e: &std::io::Error| SettingsError(format!("{}: {e}", path.display()));
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(folder).map_err(|e| failed(folder, &e))? {
+            let path = entry.map_err(|e| failed(folder, &e))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            // Kubernetes puts `..data` and the like into mounted volumes.
+            if name.starts_with('.') || !path.is_dir() {
+                continue;
+            }
+            files.insert(name, HostsFile::load(&path.join("hosts.toml"))?);
+        }
+        Ok(Self { files })
+    }
+
+    /// What the files say that is not honoured, each with its file.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.files.values().flat_map(|file| file.notes.clone()).collect()
+    }
+
+    /// Every distinct way of judging certificates, with the file that asks for it.
+    pub(super) fn profiles(&self) -> impl Iterator<Item = (&TlsProfile, &PathBuf)> {
+        self.files.values().flat_map(|file| file.servers().map(|server| (&server.tls, &file.path)))
+    }
+
+    /// Where references to `domain` are asked.
+    ///
+    /// # Errors
+    /// A text, if the domain makes no URL (a port beyond 65535).
+    pub(super) fn endpoint(&self, domain: &str) -> Result<Endpoint, String> {
+        let own = if domain == "docker.io" { DOCKER_HUB } else { domain };
+        let own =
+            || Url::parse(&format!("https://{own}/v2/")).map_err(|e| format!("{domain} makes no URL: {e}"));
+        let Some(file) = self.file(domain) else {
+            let (base, tls) = (own()?, TlsProfile::default());
+            return Ok(Endpoint { base, tls, namespace: None, trusted: true });
+        };
+        let mirror = file.hosts.iter().find(|host| host.can_resolve);
+        let Server { base, tls, .. } = mirror.unwrap_or(&file.server);
+        let base = base.clone().map_or_else(own, Ok)?;
+        let host = authority(&base);
+        let trusted = mirror.is_none() || host == domain || (domain == "docker.io" && host == DOCKER_HUB);
+        let is_proxy = host != domain && !(domain == "docker.io" && host == DOCKER_HUB);
+        let namespace = is_proxy.then(|| domain.to_owned());
+        Ok(Endpoint { base, tls: tls.clone(), namespace, trusted })
+    }
+
+    /// How the certificate of `url` is judged, when an exchange with `via` leads there: as its own
+    /// settings say, else with the roots of `via`. Skipping verification is for `via`'s name alone.
+    pub(super) fn profile(&self, url: &Url, via: &Endpoint) -> TlsProfile {
+        if same_origin(url, &via.base) {
+            return via.tls.clone();
+        }
+        let skip_verify = via.tls.skip_verify && url.host_str() == via.base.host_str();
+        self.server(url)
+            .map_or_else(|| TlsProfile { roots: via.tls.roots.clone(), skip_verify }, |own| own.tls.clone())
+    }
+
+    /// Whether a `hosts.toml` says that `url`'s host speaks plain http.
+    pub(super) fn allows_plain_http(&self, url: &Url) -> bool {
+        self.server(url).is_some()
+    }
+
+    fn server(&self, url: &Url) -> Option<&Server> {
+        let mut servers = self.files.values().flat_map(HostsFile::servers);
+        servers.find(|server| server.base.as_ref().is_some_and(|base| same_origin(base, url)))
+    }
+
+    fn file(&self, domain: &str) -> Option<&HostsFile> {
+        let underscored = domain
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+            .map(|(host, port)| format!("{host}_{port}_"));
+        let names = underscored.into_iter().chain([domain.to_owned(), DEFAULT_FOLDER.to_owned()]);
+        names.into_iter().find_map(|name| self.files.get(&name))
+    }
+}
+
+/// Host and port of a URL as people write them: the port only if it is not the scheme's own.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Whether scheme, host and port are the same.
+pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme() && a.host() == b.host() && a.port_or_known_default() == b.port_or_known_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! A repository as one caller sees it: where it is, and with which credentials it is asked.
+
+use super::{
+    hosts::{Endpoint, authority},
+    token::bearer,
+};
+use crate::{credential::Credentials, image::Reference};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use reqwest::header::HeaderValue;
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+};
+
+/// Tells credentials apart without being one: a keyed hash, whose key lives as long as the process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Identity(u128);
+
+/// The keys of identities.
+#[derive(Default)]
+pub(super) struct Identities(RandomState, RandomState);
+
+impl Identities {
+    /// Who `credentials` are; anonymous callers are one identity.
+    pub(super) fn of(&self, credentials: Option<&Credentials>) -> Identity {
+        let halves = [self.0.hash_one(credentials), self.1.hash_one(credentials)];
+        Identity(u128::from(halves[0]) << 64 | u128::from(halves[1]))
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// One repository, asked with one set of credentials.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) endpoint: Endpoint,
+    /// The registry's domain, as the reference writes it.
+    pub(super) domain: String,
+    /// The repository's path.
+    pub(super) path: String,
+    /// None: anonymous.
+    pub(super) credentials: Option<Credentials>,
+    pub(super) identity: Identity,
+}
+
+impl Source {
+    pub(super) fn new(
+        endpoint: Endpoint,
+        reference: &Reference,
+        credentials: Option<&Credentials>,
+        identities: &Identities,
+    ) -> Self {
+        Self {
+            endpoint,
+            domain: reference.domain().to_owned(),
+            path: reference.path().to_owned(),
+            credentials: credentials.cloned(),
+            identity: identities.of(credentials),
+        }
+    }
+
+    /// A cache's key: what is known under it is known to these credentials for this repository.
+    pub(super) fn key(&self, what: &str) -> String {
+        format!("{} {}/{} {what}", self.identity, self.domain, self.path)
+    }
+
+    /// Host and port of the registry.
+    pub(super) fn host(&self) -> String {
+        authority(&self.endpoint.base)
+    }
+
+    /// With which kind of credentials it is asked, for error texts.
+    pub(super) fn tried(&self) -> &'static str {
+        match self.credentials {
+            None => "an anonymous request",
+            Some(Credentials::Basic { .. }) => "the given user name and password",
+            Some(Credentials::IdentityToken(_)) => "the given identity token",
+            Some(Credentials::RegistryToken(_)) => "the given registry token",
+        }
+    }
+
+    /// `Authorization: Basic …`, for credentials that have a user name.
+    pub(super) fn basic(&self) -> Option<HeaderValue> {
+        match &self.credentials {
+            Some(Credentials::Basic { username, password }) => Some(basic(username, password)),
+            _ => None,
+        }
+    }
+
+    /// The header of a token that needs no exchange.
+    pub(super) fn registry_token(&self) -> Option<HeaderValue> {
+        match &self.credentials {
+            Some(Credentials::RegistryToken(token)) => bearer(token),
+            _ => None,
+        }
+    }
+}
+
+/// `Authorization: Basic …` (RFC 7617, in UTF-8).
+pub(super) fn basic(username: &str, password: &str) -> HeaderValue {
+    let encoded = BASE64_STANDARD.encode(format!("{username}:{password}"));
+    let mut header = HeaderValue::try_from(format!("Basic {encoded}"))
+        .expect("base64 has only characters that headers take");
+    header.set_sensitive(true);
+    header
+}

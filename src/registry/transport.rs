@@ -1,0 +1,351 @@
+//! One exchange with one host: connections, redirects, limits, time.
+//!
+//! In go a request and its deadline, out comes the whole answer, whatever its status. Redirects are
+//! followed here and not by the HTTP client, because each hop is checked: no https to http, no
+//! refused address, no credentials to another host. Each hop is told to the observer.
+
+use super::{
+    Exchange, Observer, Purpose, Settings, SettingsError,
+    address::AddressGuard,
+    error::{deadline as deadline_passed, failure, from_transport},
+    hosts::{Endpoint, Hosts, TlsProfile, authority, same_origin},
+};
+use crate::image::{Unresolved, UnresolvedKind};
+use reqwest::{
+    Certificate, Client, Method, Response, StatusCode,
+    header::{
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
+        LOCATION,
+    },
+    redirect,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+/// What is read of an answer that is no success.
+const ERROR_BODY_LIMIT: usize = 64 * 1024;
+/// Longest list of headers taken over HTTP/2.
+const HEADER_LIST_LIMIT: u32 = 16 * 1024;
+/// Load balancers close idle connections after a minute or more; we close first.
+const POOL_IDLE: Duration = Duration::from_secs(55);
+/// Idle connections kept for one host.
+const POOL_SIZE: usize = 16;
+
+/// A request.
+pub(super) struct Outgoing<'a> {
+    pub(super) purpose: Purpose,
+    pub(super) url: Url,
+    /// `Accept`, for manifests.
+    pub(super) accept: Option<&'static str>,
+    /// `Authorization`, for the host of `url` alone.
+    pub(super) authorization: Option<HeaderValue>,
+    /// If given, this is a POST of a form.
+    pub(super) form: Option<String>,
+    /// The registry on whose behalf this is sent.
+    pub(super) via: &'a Endpoint,
+    /// Most bytes that a successful answer may have.
+    pub(super) limit: usize,
+    /// Most redirects that are followed.
+    pub(super) redirects: usize,
+    pub(super) deadline: Instant,
+}
+
+/// An answer, read to its end.
+pub(super) struct Incoming {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// The body; of an answer that is no success, its first part.
+    pub(super) body: Vec<u8>,
+    /// Host and port that answered.
+    pub(super) host: String,
+    /// Whether a redirect led to another host than the one that was asked.
+    pub(super) crossed: bool,
+}
+
+/// The connections, one pool for each way of judging certificates.
+pub(super) struct Transport {
+    hosts: Hosts,
+    guard: AddressGuard,
+    observer: Option<Observer>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    clients: Mutex<BTreeMap<TlsProfile, Client>>,
+}
+
+impl Transport {
+    /// # Errors
+    /// [`SettingsError`] if a certificate of a `hosts.toml` cannot be a root.
+    pub(super) fn new(hosts: Hosts, settings: Settings) -> Result<Self, SettingsError> {
+        // reqwest asks for the process's provider; another caller may have installed it before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let transport = Self {
+            hosts,
+            guard: AddressGuard::new(settings.allow_addresses),
+            observer: settings.observer,
+            connect_timeout: settings.connect_timeout,
+            idle_timeout: settings.idle_timeout,
+            clients: Mutex::default(),
+        };
+        for (profile, file) in transport.hosts.profiles().filter(|(tls, _)| !tls.roots.is_empty()) {
+            transport.client(profile).map_err(|e| SettingsError(format!("{}: {e}", file.display())))?;
+        }
+        Ok(transport)
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Sends a request, follows redirects and reads the answer.
+    pub(super) async fn send(&self, outgoing: Outgoing<'_>) -> Result<Incoming, Unresolved> {
+        let (mut url, mut authorization) = (outgoing.url.clone(), outgoing.authorization.clone());
+        let (mut hops, mut crossed) = (0, false);
+        loop {
+            let host = authority(&url);
+            crossed |= !same_origin(&outgoing.url, &url);
+            if crossed {
+                authorization = None;
+            }
+            self.guard
+                .check_url(&url)
+                .map_err(|e| failure(UnresolvedKind::AddressRefused, &host, e.to_string()))?;
+            let request = self.request(&outgoing, &url, authorization.as_ref())?;
+            let mut told = Exchange {
+                purpose: outgoing.purpose,
+                method: if outgoing.form.is_some() { "POST" } else { "GET" },
+                url: shown(&url),
+                status: None,
+                bytes: 0,
+                elapsed: Duration::ZERO,
+            };
+            let started = Instant::now();
+            let exchange = self.exchange(request, &host, outgoing.limit, &mut told);
+            let result = timeout_at(outgoing.deadline, exchange).await;
+            told.elapsed = started.elapsed();
+            if let Some(observer) = &self.observer {
+                observer(&told);
+            }
+            let (status, headers, body) = result.unwrap_or_else(|_| Err(deadline_passed(&host)))?;
+            let Some(next) = redirection(status, &headers, &url, &host)? else {
+                return Ok(Incoming { status, headers, body, host, crossed });
+            };
+            self.check_redirect(&outgoing, hops, &url, &next)?;
+            hops += 1;
+            url = next;
+        }
+    }
+
+    fn request(
+        &self,
+        outgoing: &Outgoing<'_>,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<reqwest::RequestBuilder, Unresolved> {
+        let client = self.client(&self.hosts.profile(url, outgoing.via)).map_err(|e| {
+            failure(UnresolvedKind::Misconfigured, &authority(url), format!("no TLS client: {e}"))
+        })?;
+        let method = if outgoing.form.is_some() { Method::POST } else { Method::GET };
+        let mut request = client.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");
+        if let Some(accept) = outgoing.accept {
+            request = request.header(ACCEPT, accept);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        if let Some(form) = &outgoing.form {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        }
+        Ok(request)
+    }
+
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        host: &str,
+        limit: usize,
+        told: &mut Exchange,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Unresolved> {
+        let response = request.send().await.map_err(|e| from_transport(host, &e))?;
+        let status = response.status();
+        told.status = Some(status.as_u16());
+        let headers = response.headers().clone();
+        let encoded =
+            headers.get(CONTENT_ENCODING).filter(|e| !e.as_bytes().eq_ignore_ascii_case(b"identity"));
+        if status.is_success() && encoded.is_some() {
+            let detail =
+                format!("{host} compressed its answer (Content-Encoding), although it was asked not to");
+            return Err(failure(UnresolvedKind::ServerError, host, detail));
+        }
+        let body = read(response, host, limit, &mut told.bytes).await?;
+        Ok((status, headers, body))
+    }
+
+    fn check_redirect(
+        &self,
+        outgoing: &Outgoing<'_>,
+        hops: usize,
+        from: &Url,
+        to: &Url,
+    ) -> Result<(), Unresolved> {
+        let host = authority(from);
+        let refuse = |what: String| Err(failure(UnresolvedKind::ServerError, &host, what));
+        if hops >= outgoing.redirects {
+            return refuse(format!("{host} redirects further than the {} hops allowed", outgoing.redirects));
+        }
+        if outgoing.form.is_some() {
+            return refuse(format!("{host} redirects a request whose body is a secret; it was not followed"));
+        }
+        if !matches!(to.scheme(), "http" | "https") {
+            return refuse(format!("{host} redirects to a URL that is neither http nor https"));
+        }
+        if from.scheme() == "https" && to.scheme() == "http" {
+            let to = authority(to);
+            return refuse(format!(
+                "{host} redirects from https to plain http ({to}), which is not followed"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The pool of one way of judging certificates.
+    ///
+    /// Roots are the system's (the platform verifier finds them, `SSL_CERT_FILE` included) and the
+    /// profile's. A system without any is an error only where no others are given.
+    fn client(&self, profile: &TlsProfile) -> Result<Client, String> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(profile) {
+            return Ok(client.clone());
+        }
+        let roots = Certificate::from_pem_bundle(&profile.roots).map_err(|e| e.to_string())?;
+        let client = Client::builder()
+            .user_agent(concat!("hullmark/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .dns_resolver(self.guard.clone())
+            .connect_timeout(self.connect_timeout)
+            .read_timeout(self.idle_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_SIZE)
+            .http2_max_header_list_size(HEADER_LIST_LIMIT)
+            .tls_certs_merge(roots)
+            .tls_danger_accept_invalid_certs(profile.skip_verify)
+            .build()
+            .map_err(|e| {
+                let cause = std::error::Error::source(&e).map(ToString::to_string);
+                cause.unwrap_or_else(|| e.to_string())
+            })?;
+        clients.insert(profile.clone(), client.clone());
+        Ok(client)
+    }
+}
+
+/// Reads a body. A success beyond the limit is an error, any other answer is cut.
+async fn read(
+    mut response: Response,
+    host: &str,
+    limit: usize,
+    bytes: &mut u64,
+) -> Result<Vec<u8>, Unresolved> {
+    let success = response.status().is_success();
+    let limit = if success { limit } else { ERROR_BODY_LIMIT };
+    let too_large = || {
+        let detail = format!("{host} sent more than the {limit} bytes that were expected at most");
+        failure(UnresolvedKind::TooLarge, host, detail)
+    };
+    if success && response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| from_transport(host, &e))? {
+        *bytes += chunk.len() as u64;
+        let room = limit - body.len();
+        if chunk.len() > room {
+            if success {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk[..room]);
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Where an answer redirects to, if it does.
+fn redirection(
+    status: StatusCode,
+    headers: &HeaderMap,
+    url: &Url,
+    host: &str,
+) -> Result<Option<Url>, Unresolved> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    match location.and_then(|location| url.join(location).ok()) {
+        Some(mut next) if next.host().is_some() => {
+            // A redirect must not make us send credentials of its own choice.
+            let _ = next.set_username("");
+            let _ = next.set_password(None);
+            Ok(Some(next))
+        }
+        _ => {
+            let mut nowhere = failure(
+                UnresolvedKind::ServerError,
+                host,
+                format!("{host} answered {} without saying where to go", status.as_u16()),
+            );
+            nowhere.status = Some(status.as_u16());
+            Err(nowhere)
+        }
+    }
+}
+
+/// A URL that may be printed: signatures and the like in its query are masked, and so is a user.
+pub(super) fn shown(url: &Url) -> String {
+    const PLAIN: [&str; 3] = ["service", "scope", "ns"];
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    if url.query().is_some() {
+        let query = url.query_pairs().map(|(name, value)| {
+            if PLAIN.contains(&name.as_ref()) { format!("{name}={value}") } else { format!("{name}=***") }
+        });
+        shown.set_query(Some(&query.collect::<Vec<_>>().join("&")));
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn urls_are_shown_without_secrets() {
+        let rows = [
+            ("plain", "https://reg.io/v2/a/manifests/1", "https://reg.io/v2/a/manifests/1"),
+            (
+                "token",
+                "https://auth.io/t?service=reg.io&scope=repository%3Aa%3Apull&account=me",
+                "https://auth.io/t?service=reg.io&scope=repository:a:pull&account=***",
+            ),
+            (
+                "presigned",
+                "https://cdn.io/b?X-Amz-Signature=abc&sig=1",
+                "https://cdn.io/b?X-Amz-Signature=***&sig=***",
+            ),
+            ("user", "https://u:pw@cdn.io/b#f", "https://cdn.io/b"),
+            ("forged name", "https://cdn.io/b?a%0Ab=c", "https://cdn.io/b?ab=***"),
+        ];
+        for (name, url, expected) in rows {
+            assert_eq!(shown(&url.parse().expect("a URL")), expected, "{name}");
+        }
+    }
+}

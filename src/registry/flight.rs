@@ -82,11 +82,11 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     async fn count(runs: Arc<AtomicUsize>) -> usize {
-        sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_millis(200)).await;
         runs.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn askers_share_one_flight_and_the_next_starts_anew() {
         let (flights, runs) = (Flights::default(), Arc::new(AtomicUsize::new(0)));
         let ask = || flights.join("k", || count(Arc::clone(&runs)));
@@ -94,11 +94,11 @@ mod tests {
         assert_eq!(ask().await, Some(2));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_flight_survives_its_leader() {
         let (flights, runs) = (Flights::default(), Arc::new(AtomicUsize::new(0)));
         let leader = flights.join("k", || count(Arc::clone(&runs)));
-        assert!(timeout(Duration::from_millis(500), leader).await.is_err(), "the leader gives up");
+        assert!(timeout(Duration::from_millis(20), leader).await.is_err(), "the leader gives up");
         assert_eq!(flights.join("k", || count(Arc::clone(&runs))).await, Some(1), "its work goes on");
     }
 

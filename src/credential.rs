@@ -22,7 +22,7 @@ pub enum Credentials {
         /// Password.
         password: String,
     },
-    /// An OAuth2 refresh token, exchanged by POST (`identitytoken`, or user `<token>`).
+    /// An `OAuth2` refresh token, exchanged by POST (`identitytoken`, or user `<token>`).
     IdentityToken(String),
     /// A bearer token, used as it is (`registrytoken`).
     RegistryToken(String),

@@ -30,12 +30,14 @@ const OUTPUT_LIMIT: u64 = 64 * 1024;
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
 type Answer = Result<Option<Credentials>, String>;
+/// By helper and server.
+type Answers = HashMap<(String, String), Arc<OnceCell<Answer>>>;
 
 /// The helpers on a search path, and what they answered.
 pub(super) struct Helpers {
     path: Option<OsString>,
     patience: Duration,
-    answers: Mutex<HashMap<(String, String), Arc<OnceCell<Answer>>>>,
+    answers: Mutex<Answers>,
 }
 
 impl Helpers {

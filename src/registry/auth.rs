@@ -29,7 +29,7 @@ const TOKEN_LIMIT: usize = 64 * 1024;
 /// Most redirects of a token request.
 const TOKEN_REDIRECTS: usize = 3;
 /// How long a host's challenge is remembered.
-const CHALLENGE_LIFE: Duration = Duration::from_secs(3600);
+const CHALLENGE_LIFE: Duration = Duration::from_hours(1);
 /// Most challenges and tokens that are remembered.
 const REMEMBERED: u64 = 10_000;
 
@@ -113,7 +113,7 @@ impl Authorizer {
             match proof {
                 // Someone else may have learned the scheme while this request was on its way.
                 _ if !learned && source.can_answer(&challenges) && (news || proof.is_none()) => {
-                    learned = true
+                    learned = true;
                 }
                 Some(Proof { cached, .. }) if !renewed && (cached.is_some() || refused) => {
                     renewed = true;
@@ -230,7 +230,7 @@ impl Authorizer {
     }
 
     /// Asks the token server: by GET, and by POST with an identity token (distribution's token and
-    /// OAuth2 specifications).
+    /// `OAuth2` specifications).
     async fn fetch(
         &self,
         source: &Source,

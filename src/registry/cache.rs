@@ -16,9 +16,9 @@ const CONTENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Most tags, permissions and failures that are remembered.
 const RECORDS: u64 = 100_000;
 /// How long a tag is taken to point to what it pointed to.
-const TAG_LIFE: Duration = Duration::from_secs(60);
+const TAG_LIFE: Duration = Duration::from_mins(1);
 /// How long credentials that could read a digest are taken to be good for it.
-const ACCESS_LIFE: Duration = Duration::from_secs(300);
+const ACCESS_LIFE: Duration = Duration::from_mins(5);
 /// How long a failure is told again without asking.
 const FAILURE_LIFE: Duration = Duration::from_secs(3);
 

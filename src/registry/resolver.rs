@@ -20,7 +20,11 @@ use crate::{
     },
 };
 use futures_util::future::try_join_all;
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write,
+    sync::Arc,
+};
 use tokio::time::{Instant, timeout_at};
 
 /// Most credentials that are tried for one image.
@@ -103,7 +107,7 @@ impl Resolver {
         }
         let mut denied = denied.expect("there is at least one try, and each that did not return was denied");
         if tries.len() > 1 {
-            denied.detail.push_str(&format!(" ({} sets of credentials were tried)", tries.len()));
+            let _ = write!(denied.detail, " ({} sets of credentials were tried)", tries.len());
         }
         Err(denied)
     }
@@ -120,7 +124,7 @@ impl Walk<'_> {
             reference: reference.clone(),
             digest: root.digest.clone(),
             media_type: media_type.clone(),
-            index_annotations: Default::default(),
+            index_annotations: BTreeMap::new(),
             available: Vec::new(),
             platforms: Vec::new(),
             freshness,

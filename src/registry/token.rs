@@ -10,9 +10,9 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Life of a token whose server does not say (distribution's token specification).
-const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+const DEFAULT_LIFE: Duration = Duration::from_mins(1);
 /// No token is kept for longer.
-const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+const LONGEST_LIFE: Duration = Duration::from_hours(1);
 /// A token is not used in its last seconds: it must outlive the request.
 const MARGIN: Duration = Duration::from_secs(10);
 

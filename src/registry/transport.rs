@@ -134,7 +134,7 @@ impl Transport {
             let Some(next) = redirection(status, &headers, &url, &host)? else {
                 return Ok(Incoming { status, headers, body, host, crossed });
             };
-            self.check_redirect(&outgoing, hops, &url, &next)?;
+            check_redirect(&outgoing, hops, &url, &next)?;
             hops += 1;
             url = next;
         }
@@ -183,33 +183,6 @@ impl Transport {
         }
         let body = read(response, host, limit, &mut told.bytes).await?;
         Ok((status, headers, body))
-    }
-
-    fn check_redirect(
-        &self,
-        outgoing: &Outgoing<'_>,
-        hops: usize,
-        from: &Url,
-        to: &Url,
-    ) -> Result<(), Unresolved> {
-        let host = authority(from);
-        let refuse = |what: String| Err(failure(UnresolvedKind::ServerError, &host, what));
-        if hops >= outgoing.redirects {
-            return refuse(format!("{host} redirects further than the {} hops allowed", outgoing.redirects));
-        }
-        if outgoing.form.is_some() {
-            return refuse(format!("{host} redirects a request whose body is a secret; it was not followed"));
-        }
-        if !matches!(to.scheme(), "http" | "https") {
-            return refuse(format!("{host} redirects to a URL that is neither http nor https"));
-        }
-        if from.scheme() == "https" && to.scheme() == "http" {
-            let to = authority(to);
-            return refuse(format!(
-                "{host} redirects from https to plain http ({to}), which is not followed"
-            ));
-        }
-        Ok(())
     }
 
     /// The pool of one way of judging certificates.
@@ -275,6 +248,26 @@ async fn read(
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// Whether a redirect may be followed.
+fn check_redirect(outgoing: &Outgoing<'_>, hops: usize, from: &Url, to: &Url) -> Result<(), Unresolved> {
+    let host = authority(from);
+    let refuse = |what: String| Err(failure(UnresolvedKind::ServerError, &host, what));
+    if hops >= outgoing.redirects {
+        return refuse(format!("{host} redirects further than the {} hops allowed", outgoing.redirects));
+    }
+    if outgoing.form.is_some() {
+        return refuse(format!("{host} redirects a request whose body is a secret; it was not followed"));
+    }
+    if !matches!(to.scheme(), "http" | "https") {
+        return refuse(format!("{host} redirects to a URL that is neither http nor https"));
+    }
+    if from.scheme() == "https" && to.scheme() == "http" {
+        let to = authority(to);
+        return refuse(format!("{host} redirects from https to plain http ({to}), which is not followed"));
+    }
+    Ok(())
 }
 
 /// Where an answer redirects to, if it does.

@@ -15,6 +15,9 @@ fn answer(status: u16, body: &str, headers: &[(&'static str, &'static str)]) -> 
     from_answer(&answer, "anonymous requests")
 }
 
+/// Status, body, headers; the kind and a part of the text that are expected.
+type Row = (u16, String, &'static [(&'static str, &'static str)], UnresolvedKind, &'static str);
+
 fn errors(code: &str, message: &str) -> String {
     serde_json::json!({"errors": [{"code": code, "message": message}]}).to_string()
 }
@@ -23,7 +26,7 @@ fn errors(code: &str, message: &str) -> String {
 fn each_status_is_told_apart() {
     use UnresolvedKind::{Denied, NotFound, RateLimited, ServerError};
     let limited = |retry_after_seconds| RateLimited { retry_after_seconds };
-    let rows: &[(u16, String, &[(&str, &str)], UnresolvedKind, &str)] = &[
+    let rows: &[Row] = &[
         (
             404,
             errors("MANIFEST_UNKNOWN", "x"),

@@ -164,7 +164,7 @@ impl Reader<'_> {
             .ok_or_else(|| {
                 self.error(span, "a server is an http or https URL without user, query and fragment")
             })?;
-        let override_path = match keys.get("override_path").map(|value| value.get_ref()) {
+        let override_path = match keys.get("override_path").map(toml::Spanned::get_ref) {
             None => false,
             Some(value) => value
                 .as_bool()

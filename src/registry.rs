@@ -1,10 +1,10 @@
 //! The registry edge: resolves references through the distribution protocol, without pulling layers.
 //!
 //! In go a reference, platforms and credentials, out comes a [`ResolvedImage`] or the reason why
-//! there is none. From the outside in: [`resolver`] walks from a reference to the configs of its
-//! platforms, [`client`] fetches and verifies one document (with [`cache`] and [`flight`]), [`auth`]
-//! answers challenges ([`challenge`], [`token`]), [`transport`] does one exchange within its limits,
-//! and [`hosts`] and [`address`] say where it may go. [`error`] makes failures readable.
+//! there is none. From the outside in: `resolver` walks from a reference to the configs of its
+//! platforms, `client` fetches and verifies one document (with `cache` and `flight`), `auth`
+//! answers challenges (`challenge`, `token`), `transport` does one exchange within its limits,
+//! and `hosts` and `address` say where it may go. `error` makes failures readable.
 //!
 //! Limits: manifests and configs 4 MiB, token answers and error bodies 64 KiB, indexes nested at
 //! most three deep, 32 documents, 5 redirects (3 for tokens), 5 credentials. No proxy is used.
@@ -118,6 +118,9 @@ pub enum Purpose {
 /// Content that is known by its digest.
 trait Digested: Send + Sync + Sized + 'static {
     fn digest(&self) -> &Digest;
+
+    /// Its encoded length in bytes.
+    fn length(&self) -> usize;
 
     /// Roughly the memory it takes, in bytes.
     fn weight(&self) -> usize;

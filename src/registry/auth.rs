@@ -101,7 +101,7 @@ impl Authorizer {
             if answer.status.as_u16() != 401 || answer.crossed {
                 return Ok(answer);
             }
-            let challenges = self.challenges(source, &answer, deadline).await?;
+            let challenges = self.challenges(source, &answer, deadline).await;
             let Some(scheme) = self.scheme(source, &challenges)? else {
                 return Err(unusable(&answer, &challenges));
             };
@@ -127,35 +127,33 @@ impl Authorizer {
     }
 
     /// The challenges of a 401; if it has none that can be used, those of `/v2/`.
-    async fn challenges(
-        &self,
-        source: &Source,
-        answer: &Incoming,
-        deadline: Instant,
-    ) -> Result<Vec<Challenge>, Unresolved> {
+    async fn challenges(&self, source: &Source, answer: &Incoming, deadline: Instant) -> Vec<Challenge> {
         let of = |answer: &Incoming| {
             challenge::parse(answer.headers.get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes))
         };
         let found = of(answer);
         if challenge::best(&found).is_some() {
-            return Ok(found);
+            return found;
         }
-        let ping = self
-            .transport
-            .send(Outgoing {
-                purpose: Purpose::Ping,
-                url: source.endpoint.base.clone(),
-                accept: None,
-                authorization: None,
-                form: None,
-                via: &source.endpoint,
-                limit: TOKEN_LIMIT,
-                redirects: 0,
-                deadline,
-            })
-            .await?;
-        let pinged = if ping.status.as_u16() == 401 { of(&ping) } else { Vec::new() };
-        Ok(if challenge::best(&pinged).is_some() { pinged } else { found })
+        let ping = Outgoing {
+            purpose: Purpose::Ping,
+            url: source.endpoint.base.clone(),
+            accept: None,
+            authorization: None,
+            form: None,
+            via: &source.endpoint,
+            limit: TOKEN_LIMIT,
+            redirects: 0,
+            deadline,
+        };
+        match self.transport.send(ping).await {
+            Ok(ping) if ping.status.as_u16() == 401 => {
+                let pinged = of(&ping);
+                if challenge::best(&pinged).is_some() { pinged } else { found }
+            }
+            // The 401 stands, whatever became of the ping.
+            _ => found,
+        }
     }
 
     /// What the best challenge asks for, its realm checked.

@@ -44,6 +44,10 @@ impl Digested for StoredDocument {
         &self.digest
     }
 
+    fn length(&self) -> usize {
+        self.bytes
+    }
+
     fn weight(&self) -> usize {
         // The parsed form is a few times larger than the text.
         4 * self.bytes + 512
@@ -57,6 +61,10 @@ impl Digested for StoredDocument {
 impl Digested for StoredConfig {
     fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    fn length(&self) -> usize {
+        self.raw.len()
     }
 
     fn weight(&self) -> usize {

@@ -94,7 +94,9 @@ impl Client {
             Wanted::Tag(tag) => self.caches.tag(source, tag).await,
             Wanted::Digest(_) | Wanted::Child(_) => wanted.digest().cloned(),
         };
-        let what = format!("manifests/{}", wanted.name());
+        let size = wanted.descriptor().map(|descriptor| descriptor.size);
+        let known = known.map(|digest| (digest, size));
+        let what = key("manifests", &wanted.name(), size);
         let (fetch, own) = (self.fetch(), source.clone());
         let work = move |until| async move {
             let document = fetch.document(&own, &wanted, until).await?;
@@ -113,10 +115,11 @@ impl Client {
         descriptor: &Descriptor,
         deadline: Instant,
     ) -> Found<StoredConfig> {
-        let what = format!("blobs/{}", descriptor.digest);
+        let size = Some(descriptor.size);
+        let what = key("blobs", &descriptor.digest.to_string(), size);
         let (fetch, own, wanted) = (self.fetch(), source.clone(), descriptor.clone());
         let work = move |until| async move { fetch.config(&own, &wanted, until).await };
-        let known = Some(descriptor.digest.clone());
+        let known = Some((descriptor.digest.clone(), size));
         self.find(source, known, &what, &self.board.configs, deadline, work).await
     }
 
@@ -128,7 +131,7 @@ impl Client {
     async fn find<T: Digested, F>(
         &self,
         source: &Source,
-        known: Option<Digest>,
+        known: Option<(Digest, Option<u64>)>,
         what: &str,
         flights: &Flights<Result<Arc<T>, Unresolved>>,
         deadline: Instant,
@@ -137,8 +140,10 @@ impl Client {
     where
         F: Future<Output = Result<Arc<T>, Unresolved>> + Send + 'static,
     {
-        if let Some(digest) = known
-            && let Some(content) = self.caches.content(source, &digest).await
+        // A descriptor whose size does not fit must fail as it does when nothing is cached.
+        if let Some((digest, size)) = known
+            && let Some(content) = self.caches.content::<T>(source, &digest).await
+            && size.is_none_or(|size| size == content.length() as u64)
         {
             return Ok((content, Freshness::Cached));
         }
@@ -252,6 +257,11 @@ impl Fetch {
         let tried = if answer.crossed { "a redirected request" } else { source.tried() };
         Err(from_answer(&answer, tried))
     }
+}
+
+/// The key of a flight and of its failure. The same digest with another declared size is another one.
+fn key(kind: &str, name: &str, size: Option<u64>) -> String {
+    format!("{kind}/{name} {}", size.map(|size| size.to_string()).unwrap_or_default())
 }
 
 fn url(source: &Source, path: &str) -> Result<Url, Unresolved> {

@@ -146,8 +146,17 @@ impl Transport {
         url: &Url,
         authorization: Option<&HeaderValue>,
     ) -> Result<reqwest::RequestBuilder, Unresolved> {
-        let client = self.client(&self.hosts.profile(url, outgoing.via)).map_err(|e| {
-            failure(UnresolvedKind::Misconfigured, &authority(url), format!("no TLS client: {e}"))
+        // Plain http needs no roots, so a machine without any can still use it.
+        let profile = match url.scheme() {
+            "http" => TlsProfile { skip_verify: true, ..TlsProfile::default() },
+            _ => self.hosts.profile(url, outgoing.via),
+        };
+        let client = self.client(&profile).map_err(|e| {
+            let detail = format!(
+                "no certificate can be checked: {e}; install the system's CA certificates or name some as `ca` in a \
+                 hosts.toml"
+            );
+            failure(UnresolvedKind::Misconfigured, &authority(url), detail)
         })?;
         let method = if outgoing.form.is_some() { Method::POST } else { Method::GET };
         let mut request = client.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");

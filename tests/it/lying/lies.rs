@@ -93,6 +93,23 @@ async fn a_config_size_that_is_a_lie_is_found() {
 }
 
 #[tokio::test]
+async fn what_is_cached_makes_no_lie_pass() {
+    let mut shelf = Shelf::default();
+    let honest = shelf.add_blob("app", CONFIG, br#"{"config":{}}"#);
+    let mut lying = honest.clone();
+    lying["size"] = json!(4000);
+    for (tag, config) in [("honest", honest), ("lying", lying)] {
+        let manifest = shelf.add_document("app", &manifest(config));
+        shelf.add_tag("app", tag, &manifest);
+    }
+    let server = Server::start(move |seen| shelf.serve(seen)).await;
+    let client = Client::plain(&[&server]);
+    client.resolve(&format!("{}/app:honest", server.authority())).await.expect("an image");
+    let failed = client.failure(&format!("{}/app:lying", server.authority())).await;
+    assert_failed(&failed, UnresolvedKind::DigestMismatch, "should have 4000");
+}
+
+#[tokio::test]
 async fn stalls_end_with_the_deadline_or_before() {
     // The idle limit of these clients is 700 ms.
     for (name, part) in [("manifest", "manifests"), ("config", "blobs")] {

@@ -107,21 +107,15 @@ async fn many_askers_share_one_walk() {
 
 #[tokio::test]
 async fn a_walk_survives_the_asker_who_started_it() {
-    let (shelf, requests) = (Shelf::with_image(), Arc::new(AtomicUsize::new(0)));
-    let count = Arc::clone(&requests);
-    let server = Server::start(move |seen| {
-        count.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(if seen.target.contains("manifests") { 300 } else { 0 }));
-        shelf.serve(seen)
-    })
-    .await;
+    let shelf = Shelf::with_image();
+    let server = Server::start(move |seen| shelf.serve(seen).after(Duration::from_millis(300))).await;
     let client = Client::plain(&[&server]);
     let image = format!("{}/app:1", server.authority());
     let hasty = client.resolve_within(&image, &[], Duration::from_millis(50));
     let (hasty, patient) = tokio::join!(hasty, client.resolve(&image));
     assert_failed(&hasty.expect_err("too hasty"), UnresolvedKind::Timeout, "before the deadline");
     patient.expect("an image");
-    assert_eq!(requests.load(Ordering::SeqCst), 2, "one manifest, one config");
+    assert_eq!(server.seen().len(), 2, "one manifest, one config: {:?}", server.targets());
 }
 
 #[tokio::test]

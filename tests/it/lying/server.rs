@@ -35,6 +35,7 @@ pub(super) struct Reply {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     length: Option<usize>,
+    delay: Duration,
     then: Then,
 }
 
@@ -49,7 +50,14 @@ enum Then {
 
 impl Reply {
     pub(super) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), length: None, then: Then::Close }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+            length: None,
+            delay: Duration::ZERO,
+            then: Then::Close,
+        }
     }
 
     /// Adds a header.
@@ -61,6 +69,12 @@ impl Reply {
     /// Claims another length than the body has.
     pub(super) fn claiming(mut self, length: usize) -> Self {
         self.length = Some(length);
+        self
+    }
+
+    /// Answers a while later.
+    pub(super) fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
         self
     }
 
@@ -180,6 +194,7 @@ async fn serve(
     let seen = receive(&mut stream).await?;
     log.lock().expect("a lock").push(seen.clone());
     let reply = handler(&seen);
+    tokio::time::sleep(reply.delay).await;
     let stall = Duration::from_secs(60);
     if reply.then == Then::StallBeforeHeaders {
         tokio::time::sleep(stall).await;

@@ -6,7 +6,7 @@
 //! failures for seconds. This is the embedded tier; everything is bounded.
 
 use super::{Digested, source::Source};
-use crate::image::{Digest, Document, ImageConfig, Unresolved, UnresolvedKind};
+use crate::image::{Digest, Document, ImageConfig, Platform, PlatformImage, Unresolved, UnresolvedKind};
 use moka::future::Cache;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -76,10 +76,14 @@ impl Digested for StoredConfig {
     }
 }
 
+/// A manifest's digest, and the platform that an index gives it.
+pub(super) type ImageKey = (Digest, Option<Platform>);
+
 /// The caches of a [`Registry`](super::Registry).
 pub(super) struct Caches {
     documents: Cache<Digest, Arc<StoredDocument>>,
     configs: Cache<Digest, Arc<StoredConfig>>,
+    images: Cache<ImageKey, Arc<PlatformImage>>,
     tags: Cache<String, (Digest, Instant)>,
     access: Cache<String, Instant>,
     failures: Cache<String, (Unresolved, Instant)>,
@@ -101,6 +105,12 @@ impl Default for Caches {
         Self {
             documents: by_weight(),
             configs: by_weight(),
+            images: Cache::builder()
+                .max_capacity(CONTENT_BYTES)
+                .weigher(|_, image: &Arc<PlatformImage>| {
+                    u32::try_from(3 * image.raw_config.len() + 1024).unwrap_or(u32::MAX)
+                })
+                .build(),
             tags: records(TAG_LIFE),
             access: records(ACCESS_LIFE),
             failures: records(FAILURE_LIFE),
@@ -123,6 +133,15 @@ impl Caches {
         let digest = content.digest();
         self.access.insert(source.key(&digest.to_string()), Instant::now() + ACCESS_LIFE).await;
         T::store(self).insert(digest.clone(), Arc::clone(content)).await;
+    }
+
+    /// An image, made of content that its asker has just been given.
+    pub(super) async fn image(
+        &self,
+        key: ImageKey,
+        make: impl FnOnce() -> PlatformImage,
+    ) -> Arc<PlatformImage> {
+        self.images.get_with(key, async { Arc::new(make()) }).await
     }
 
     /// What `tag` points to, as far as `source` was told.

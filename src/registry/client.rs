@@ -6,7 +6,7 @@
 use super::{
     Digested, Purpose,
     auth::Authorizer,
-    cache::{Caches, StoredConfig, StoredDocument},
+    cache::{Caches, ImageKey, StoredConfig, StoredDocument},
     error::{deadline as deadline_passed, failure, from_answer},
     flight::Flights,
     source::Source,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::image::{
     Descriptor, Digest, Document, Freshness, ImageConfig, InvalidConfig, InvalidDocument, MediaType,
-    Unresolved, UnresolvedKind,
+    PlatformImage, Unresolved, UnresolvedKind,
 };
 use reqwest::header::CONTENT_TYPE;
 use std::{future::Future, sync::Arc, time::Duration};
@@ -83,6 +83,18 @@ impl Client {
         Self { authorizer, caches: Arc::default(), board: Board::default() }
     }
 
+    /// Whether `source` can be told of `wanted` without asking the registry.
+    pub(super) async fn knows(&self, source: &Source, wanted: &Wanted) -> bool {
+        let digest = match wanted {
+            Wanted::Tag(tag) => self.caches.tag(source, tag).await,
+            Wanted::Digest(_) | Wanted::Child(_) => wanted.digest().cloned(),
+        };
+        match digest {
+            Some(digest) => self.caches.content::<StoredDocument>(source, &digest).await.is_some(),
+            None => false,
+        }
+    }
+
     /// A manifest or an index.
     pub(super) async fn document(
         &self,
@@ -121,6 +133,15 @@ impl Client {
         let work = move |until| async move { fetch.config(&own, &wanted, until).await };
         let known = Some((descriptor.digest.clone(), size));
         self.find(source, known, &what, &self.board.configs, deadline, work).await
+    }
+
+    /// An image whose manifest and config have just been found: made once, then shared.
+    pub(super) async fn image(
+        &self,
+        key: ImageKey,
+        make: impl FnOnce() -> PlatformImage,
+    ) -> Arc<PlatformImage> {
+        self.caches.image(key, make).await
     }
 
     fn fetch(&self) -> Fetch {

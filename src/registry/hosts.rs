@@ -13,6 +13,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use url::Url;
 
@@ -25,7 +26,7 @@ const DEFAULT_FOLDER: &str = "_default";
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TlsProfile {
     /// Further roots beside the system's, as PEM.
-    pub(super) roots: Vec<u8>,
+    pub(super) roots: Arc<[u8]>,
     /// Take any certificate.
     pub(super) skip_verify: bool,
 }
@@ -109,8 +110,10 @@ impl Hosts {
             return via.tls.clone();
         }
         let skip_verify = via.tls.skip_verify && url.host_str() == via.base.host_str();
-        self.server(url)
-            .map_or_else(|| TlsProfile { roots: via.tls.roots.clone(), skip_verify }, |own| own.tls.clone())
+        self.server(url).map_or_else(
+            || TlsProfile { roots: Arc::clone(&via.tls.roots), skip_verify },
+            |own| own.tls.clone(),
+        )
     }
 
     /// Whether a `hosts.toml` says that `url`'s host speaks plain http.

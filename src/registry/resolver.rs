@@ -49,6 +49,9 @@ struct Leaf {
     platform: Option<Platform>,
 }
 
+/// One platform's image, and where its parts came from.
+type Judged = (Arc<PlatformImage>, Freshness);
+
 /// One walk, with one set of credentials.
 struct Walk<'a> {
     client: &'a Client,
@@ -96,29 +99,36 @@ impl Resolver {
         if tries.is_empty() {
             tries.push(None);
         }
-        let mut denied = None;
-        for credentials in &tries {
-            let source = Source::new(endpoint.clone(), reference, *credentials, &self.identities);
+        let wanted = wanted(reference);
+        let mut sources: Vec<_> = tries
+            .into_iter()
+            .map(|credentials| Source::new(endpoint.clone(), reference, credentials, &self.identities))
+            .collect();
+        // Those that were seen to read the image a moment ago need no other to fail first.
+        for at in 0..sources.len() {
+            if self.client.knows(&sources[at], &wanted).await {
+                sources[..=at].rotate_right(1);
+                break;
+            }
+        }
+        let (count, mut denied) = (sources.len(), None);
+        for source in sources {
             let walk = Walk { client: &self.client, source, platforms, deadline };
-            match walk.resolve(reference).await {
+            match walk.resolve(reference, wanted.clone()).await {
                 Err(failed) if failed.kind == UnresolvedKind::Denied => denied = Some(failed),
                 result => return result.map(Arc::new),
             }
         }
         let mut denied = denied.expect("there is at least one try, and each that did not return was denied");
-        if tries.len() > 1 {
-            let _ = write!(denied.detail, " ({} sets of credentials were tried)", tries.len());
+        if count > 1 {
+            let _ = write!(denied.detail, " ({count} sets of credentials were tried)");
         }
         Err(denied)
     }
 }
 
 impl Walk<'_> {
-    async fn resolve(&self, reference: &Reference) -> Result<ResolvedImage, Unresolved> {
-        let wanted = match (reference.digest(), reference.tag()) {
-            (Some(digest), _) => Wanted::Digest(digest.clone()),
-            (None, tag) => Wanted::Tag(tag.unwrap_or("latest").to_owned()),
-        };
+    async fn resolve(&self, reference: &Reference, wanted: Wanted) -> Result<ResolvedImage, Unresolved> {
         let (root, freshness) = self.client.document(&self.source, wanted, self.deadline).await?;
         let resolved = |media_type: &MediaType| ResolvedImage {
             reference: reference.clone(),
@@ -136,7 +146,7 @@ impl Walk<'_> {
                 let freshness = oldest(freshness, config);
                 Ok(ResolvedImage {
                     available,
-                    platforms: vec![Arc::new(image)],
+                    platforms: vec![image],
                     freshness,
                     ..resolved(&manifest.media_type)
                 })
@@ -147,7 +157,7 @@ impl Walk<'_> {
                 Ok(ResolvedImage {
                     index_annotations: index.annotations.clone(),
                     available,
-                    platforms: images.into_iter().map(|(image, _)| Arc::new(image)).collect(),
+                    platforms: images.into_iter().map(|(image, _)| image).collect(),
                     freshness,
                     ..resolved(&index.media_type)
                 })
@@ -160,7 +170,7 @@ impl Walk<'_> {
         &self,
         digest: &Digest,
         index: &Index,
-    ) -> Result<(Vec<Platform>, Vec<(PlatformImage, Freshness)>), Unresolved> {
+    ) -> Result<(Vec<Platform>, Vec<Judged>), Unresolved> {
         let (leaves, indexes) = self.leaves(digest, index).await?;
         if leaves.is_empty() {
             let what = "is an index without any image: it holds only attestations or artifacts";
@@ -243,7 +253,7 @@ impl Walk<'_> {
 
     /// The image of one entry. None if the entry names no platform and turns out to be an artifact,
     /// or to be for a platform that was not asked for.
-    async fn leaf(&self, leaf: &Leaf) -> Result<Option<(PlatformImage, Freshness)>, Unresolved> {
+    async fn leaf(&self, leaf: &Leaf) -> Result<Option<Judged>, Unresolved> {
         let (stored, freshness) = self.child(&leaf.descriptor).await?;
         let Document::Manifest(manifest) = &stored.document else {
             let what = format!("names {} as a manifest, but it is an index", leaf.descriptor.digest);
@@ -263,37 +273,56 @@ impl Walk<'_> {
         digest: &Digest,
         manifest: &Manifest,
         platform: Option<Platform>,
-    ) -> Result<(PlatformImage, Freshness), Unresolved> {
+    ) -> Result<Judged, Unresolved> {
         if let Some(artifact) = manifest.artifact() {
             let artifact = super::error::clean(artifact);
             let what = format!("is an artifact, not an image: its config is of type {artifact}");
             return Err(self.failure(UnresolvedKind::NotAnImage, &what));
         }
         let (stored, freshness) = self.client.config(&self.source, &manifest.config, self.deadline).await?;
-        let StoredConfig { digest: config_digest, config, raw } = &*stored;
-        let own = || {
-            let known = !config.os.is_empty() && !config.architecture.is_empty();
-            known.then(|| {
-                let (variant, version) = (config.variant.as_deref(), config.os_version.as_deref());
-                Platform::new(&config.os, &config.architecture, variant, version)
-            })
-        };
-        let image = PlatformImage {
-            platform: platform.or_else(own),
-            manifest_digest: digest.clone(),
-            media_type: manifest.media_type.clone(),
-            annotations: manifest.annotations.clone(),
-            layer_sizes: manifest.layers.iter().map(|layer| layer.size).collect(),
-            config_digest: config_digest.clone(),
-            config: config.clone(),
-            raw_config: Arc::clone(raw),
-        };
+        let key = (digest.clone(), platform.clone());
+        let image = self.client.image(key, || assemble(digest, manifest, &stored, platform)).await;
         Ok((image, freshness))
     }
 
     fn failure(&self, kind: UnresolvedKind, what: &str) -> Unresolved {
         let Source { domain, path, .. } = &self.source;
         failure(kind, &self.source.host(), format!("{domain}/{path} {what}"))
+    }
+}
+
+/// An image from its manifest and its config. The index's word on the platform comes first.
+fn assemble(
+    digest: &Digest,
+    manifest: &Manifest,
+    stored: &StoredConfig,
+    platform: Option<Platform>,
+) -> PlatformImage {
+    let StoredConfig { digest: config_digest, config, raw } = stored;
+    let own = || {
+        let known = !config.os.is_empty() && !config.architecture.is_empty();
+        known.then(|| {
+            let (variant, version) = (config.variant.as_deref(), config.os_version.as_deref());
+            Platform::new(&config.os, &config.architecture, variant, version)
+        })
+    };
+    PlatformImage {
+        platform: platform.or_else(own),
+        manifest_digest: digest.clone(),
+        media_type: manifest.media_type.clone(),
+        annotations: manifest.annotations.clone(),
+        layer_sizes: manifest.layers.iter().map(|layer| layer.size).collect(),
+        config_digest: config_digest.clone(),
+        config: config.clone(),
+        raw_config: Arc::clone(raw),
+    }
+}
+
+/// What a reference points at: its digest, else its tag.
+fn wanted(reference: &Reference) -> Wanted {
+    match (reference.digest(), reference.tag()) {
+        (Some(digest), _) => Wanted::Digest(digest.clone()),
+        (None, tag) => Wanted::Tag(tag.unwrap_or("latest").to_owned()),
     }
 }
 

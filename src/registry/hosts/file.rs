@@ -130,7 +130,7 @@ impl Reader<'_> {
         for (key, value) in table {
             let (name, value, span) = (key.get_ref().as_ref(), value.get_ref(), value.span());
             match name {
-                "ca" => server.tls.roots = self.roots(value, &span)?,
+                "ca" => server.tls.roots = self.roots(value, &span)?.into(),
                 "skip_verify" => {
                     let flag = value.as_bool();
                     server.tls.skip_verify =

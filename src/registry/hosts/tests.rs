@@ -123,7 +123,7 @@ fn certificates_are_read_from_the_files_folder() {
     let toml = "ca = ['a.pem', 'sub/b.pem']\nskip_verify = true";
     let hosts = load(&[("reg.io/hosts.toml", toml), ("reg.io/a.pem", &pem), ("reg.io/sub/b.pem", &pem)]);
     let tls = hosts.endpoint("reg.io").expect("an endpoint").tls;
-    assert_eq!(tls.roots, format!("{pem}\n{pem}\n").into_bytes());
+    assert_eq!(*tls.roots, *format!("{pem}\n{pem}\n").as_bytes());
     assert!(tls.skip_verify);
 }
 

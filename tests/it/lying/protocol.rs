@@ -155,6 +155,9 @@ async fn credentials_are_tried_in_order_until_one_may_read() {
     let keys = [basic("a", "x"), basic("b", "x"), basic("owner", "pw")];
     client.resolve_as(&image, &keys).await.expect("an image");
     assert_eq!(server.seen().len(), 1 + 1 + 1 + 1 + 1, "no preface is asked twice: {:?}", server.targets());
+    server.forget();
+    let again = client.resolve_as(&image, &keys).await.expect("an image");
+    assert_eq!((again.freshness, server.seen().len()), (Freshness::Cached, 0), "those that can are known");
     let failed = client.resolve_as(&image, &keys[..2]).await.expect_err("denied");
     assert_failed(&failed, UnresolvedKind::Denied, "the given user name and password");
     assert!(failed.detail.contains("2 sets of credentials") && !failed.detail.contains("owner"));

@@ -9,7 +9,6 @@ use super::{Digested, source::Source};
 use crate::image::{Digest, Document, ImageConfig, Platform, PlatformImage, Unresolved, UnresolvedKind};
 use moka::future::Cache;
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
 
 /// Memory for documents and for configs, in bytes of their encoded form.
 const CONTENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -84,9 +83,9 @@ pub(super) struct Caches {
     documents: Cache<Digest, Arc<StoredDocument>>,
     configs: Cache<Digest, Arc<StoredConfig>>,
     images: Cache<ImageKey, Arc<PlatformImage>>,
-    tags: Cache<String, (Digest, Instant)>,
-    access: Cache<String, Instant>,
-    failures: Cache<String, (Unresolved, Instant)>,
+    tags: Cache<String, Digest>,
+    access: Cache<String, ()>,
+    failures: Cache<String, Unresolved>,
 }
 
 fn by_weight<T: Digested>() -> Cache<Digest, Arc<T>> {
@@ -121,17 +120,14 @@ impl Default for Caches {
 impl Caches {
     /// The content of `digest`, if `source` may read it.
     pub(super) async fn content<T: Digested>(&self, source: &Source, digest: &Digest) -> Option<Arc<T>> {
-        let until = self.access.get(&source.key(&digest.to_string())).await?;
-        if until <= Instant::now() {
-            return None;
-        }
+        self.access.get(&source.key(&digest.to_string())).await?;
         T::store(self).get(digest).await
     }
 
     /// Keeps content that `source` has just read.
     pub(super) async fn keep<T: Digested>(&self, source: &Source, content: &Arc<T>) {
         let digest = content.digest();
-        self.access.insert(source.key(&digest.to_string()), Instant::now() + ACCESS_LIFE).await;
+        self.access.insert(source.key(&digest.to_string()), ()).await;
         T::store(self).insert(digest.clone(), Arc::clone(content)).await;
     }
 
@@ -146,24 +142,22 @@ impl Caches {
 
     /// What `tag` points to, as far as `source` was told.
     pub(super) async fn tag(&self, source: &Source, tag: &str) -> Option<Digest> {
-        let (digest, until) = self.tags.get(&source.key(tag)).await?;
-        (Instant::now() < until).then_some(digest)
+        self.tags.get(&source.key(tag)).await
     }
 
     pub(super) async fn keep_tag(&self, source: &Source, tag: &str, digest: &Digest) {
-        self.tags.insert(source.key(tag), (digest.clone(), Instant::now() + TAG_LIFE)).await;
+        self.tags.insert(source.key(tag), digest.clone()).await;
     }
 
     /// A failure that is too fresh to ask again.
     pub(super) async fn failure(&self, source: &Source, what: &str) -> Option<Unresolved> {
-        let (failure, until) = self.failures.get(&source.key(what)).await?;
-        (Instant::now() < until).then_some(failure)
+        self.failures.get(&source.key(what)).await
     }
 
     /// Keeps a failure for a moment. A lack of time is the asker's own, so it is not kept.
     pub(super) async fn keep_failure(&self, source: &Source, what: &str, failure: &Unresolved) {
         if failure.kind != UnresolvedKind::Timeout {
-            self.failures.insert(source.key(what), (failure.clone(), Instant::now() + FAILURE_LIFE)).await;
+            self.failures.insert(source.key(what), failure.clone()).await;
         }
     }
 }

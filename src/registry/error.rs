@@ -7,7 +7,10 @@ use super::{
     address::{LookupFailed, Refused},
     transport::Incoming,
 };
-use crate::image::{Unresolved, UnresolvedKind};
+use crate::{
+    image::{Unresolved, UnresolvedKind},
+    text,
+};
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use rustls::{CertificateError, InvalidMessage};
@@ -27,22 +30,10 @@ pub(super) fn deadline(host: &str) -> Unresolved {
     failure(UnresolvedKind::Timeout, host, format!("{host} did not answer before the deadline"))
 }
 
-/// One line of printable text: control and formatting characters and everything beyond the limit
-/// are dropped, runs of white space become one space.
-pub(super) fn clean(text: &str) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !is_invisible(*c));
-    let printable: String = printable.take(4 * QUOTE_LIMIT).collect();
-    let line = printable.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(QUOTE_LIMIT) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
-/// Characters that reorder or hide text (Unicode's bidirectional and zero-width controls).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+/// One short line of what a registry says: runs of white space become one space.
+pub(super) fn clean(said: &str) -> String {
+    let line = text::clean(said, 4 * QUOTE_LIMIT);
+    text::clean(&line.split_whitespace().collect::<Vec<_>>().join(" "), QUOTE_LIMIT)
 }
 
 /// What an answer that is not a success means. `tried` says with which credentials it was asked.

@@ -85,13 +85,13 @@ fn what_registries_say_is_cleaned() {
     let rows = [
         ("controls", "a\u{1b}[31mb\0c", "a [31mb c"),
         ("line breaks", " a\r\n\tb ", "a b"),
-        ("reordering", "a\u{202e}b\u{200b}c", "abc"),
+        ("reordering", "a\u{202e}b", "a\u{fffd}b"),
         ("plain", "tag unknown", "tag unknown"),
     ];
     for (name, text, expected) in rows {
         assert_eq!(clean(text), expected, "{name}");
     }
-    assert_eq!(clean(&"x".repeat(1000)).chars().count(), QUOTE_LIMIT + 1);
+    assert_eq!(clean(&"x".repeat(1000)).chars().count(), QUOTE_LIMIT);
     let forged = answer(401, &errors("A B\nadmitted", "x"), &[]);
     assert!(!forged.detail.contains("admitted"), "a code is one word: {forged}");
 }

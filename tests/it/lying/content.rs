@@ -42,7 +42,7 @@ impl Shelf {
     pub(super) fn add_image(&mut self, repository: &str, user: &str) -> Vec<u8> {
         let config = json!({"os": "linux", "architecture": "amd64", "config": {"User": user}}).to_string();
         let config = self.add_blob(repository, CONFIG, config.as_bytes());
-        self.add_document(repository, &manifest(config))
+        self.add_document(repository, &manifest(&config))
     }
 
     pub(super) fn add_tag(&mut self, repository: &str, tag: &str, document: &[u8]) {
@@ -69,12 +69,12 @@ pub(super) fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": media_type, "digest": Digest::sha256(bytes).to_string(), "size": bytes.len()})
 }
 
-pub(super) fn manifest(config: Value) -> Value {
+pub(super) fn manifest(config: &Value) -> Value {
     let layer = descriptor("application/vnd.oci.image.layer.v1.tar+gzip", b"layer");
     json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]})
 }
 
-pub(super) fn index(manifests: Value) -> Value {
+pub(super) fn index(manifests: &Value) -> Value {
     json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests})
 }
 

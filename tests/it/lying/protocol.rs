@@ -332,7 +332,7 @@ async fn every_platform_is_read_and_attestations_are_not() {
     let (amd, arm) = (shelf.add_image("app", "1000"), shelf.add_image("app", "2000"));
     let top = shelf.add_document(
         "app",
-        &index(json!([
+        &index(&json!([
             entry(MANIFEST, &amd, "linux/amd64"),
             entry(MANIFEST, &arm, "linux/arm64"),
             entry(MANIFEST, b"attestation", "unknown/unknown"),

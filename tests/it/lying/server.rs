@@ -1,6 +1,7 @@
 //! A server that answers HTTP/1.1 requests with whatever bytes a test wants.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -109,10 +110,10 @@ impl Reply {
     fn head(&self) -> String {
         let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", self.status);
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         if self.then != Then::GoOnForever {
-            head.push_str(&format!("content-length: {}\r\n", self.length.unwrap_or(self.body.len())));
+            let _ = write!(head, "content-length: {}\r\n", self.length.unwrap_or(self.body.len()));
         }
         head + "\r\n"
     }
@@ -195,7 +196,7 @@ async fn serve(
     log.lock().expect("a lock").push(seen.clone());
     let reply = handler(&seen);
     tokio::time::sleep(reply.delay).await;
-    let stall = Duration::from_secs(60);
+    let stall = Duration::from_mins(1);
     if reply.then == Then::StallBeforeHeaders {
         tokio::time::sleep(stall).await;
     }
@@ -206,7 +207,7 @@ async fn serve(
     match reply.then {
         Then::StallInBody => tokio::time::sleep(stall).await,
         Then::GoOnForever => loop {
-            stream.write_all(&[0; 64 * 1024]).await.ok()?;
+            stream.write_all(&[0; 8 * 1024]).await.ok()?;
         },
         Then::Close | Then::StallBeforeHeaders => {}
     }

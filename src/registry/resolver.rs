@@ -173,7 +173,10 @@ impl Walk<'_> {
     ) -> Result<(Vec<Platform>, Vec<Judged>), Unresolved> {
         let (leaves, indexes) = self.leaves(digest, index).await?;
         if leaves.is_empty() {
-            let what = "is an index without any image: it holds only attestations or artifacts";
+            let what = match index.manifests.len() {
+                0 => "is an index without any entry",
+                _ => "is an index without any image: it holds only attestations or artifacts",
+            };
             return Err(self.failure(UnresolvedKind::NotAnImage, what));
         }
         let platforms: Vec<_> = leaves.iter().map(|leaf| leaf.platform.clone()).collect();

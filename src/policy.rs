@@ -1,6 +1,7 @@
 //! How a verdict is reached: policies are compiled once, whole or not at all; each is then held
 //! against what every container will really be.
 
+pub mod cel;
 mod set;
 mod subject;
 mod verdict;

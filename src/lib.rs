@@ -3,6 +3,7 @@ pub mod admission;
 pub mod api;
 pub mod auth_files;
 pub mod cli;
+pub mod crds;
 pub mod credential;
 pub mod image;
 pub mod inspect;

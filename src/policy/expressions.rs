@@ -1,0 +1,253 @@
+//! The CEL parts of a policy: match conditions, variables, validations and audit annotations, as
+//! ValidatingAdmissionPolicy has them.
+//!
+//! What surprises: a message that cannot be made (the expression fails, or gives nothing or several
+//! lines) never hides the violation; the next best text stands in.
+
+use super::{
+    cel::{Evaluation, Expression, Scope, Wanted},
+    compile::RESERVED_ANNOTATIONS,
+    message::{clean, cut},
+    place::Place,
+};
+use crate::api::v1alpha1::{self as api, PolicySpec, Reason};
+
+/// Characters of an expression in a message.
+const MAX_SHOWN: usize = 120;
+
+/// The compiled expressions of a policy.
+#[derive(Debug, Default)]
+pub(super) struct Expressions {
+    pub(super) conditions: Vec<(String, Expression)>,
+    pub(super) variables: Vec<(String, Expression)>,
+    pub(super) validations: Vec<Validation>,
+    pub(super) annotations: Vec<Annotation>,
+}
+
+/// An expression that must be true.
+#[derive(Debug)]
+pub(super) struct Validation {
+    /// Its name, else its place: `validations[0]`.
+    pub(super) rule: String,
+    expression: Expression,
+    message: Option<String>,
+    message_expression: Option<Expression>,
+    reason: Option<Reason>,
+}
+
+/// A value for the audit log.
+#[derive(Debug)]
+pub(super) struct Annotation {
+    pub(super) key: String,
+    pub(super) expression: Expression,
+    /// Its place: `auditAnnotations[0]`.
+    pub(super) rule: String,
+}
+
+/// What became of a match.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// All are true.
+    Holds,
+    /// One is false.
+    Fails,
+    /// None is false, and this one could not be evaluated.
+    Error(String),
+}
+
+/// What became of a validation that does not hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Invalid {
+    /// It is false; what to say.
+    False(String),
+    /// It could not be evaluated; why.
+    Error(String),
+}
+
+/// Compiles every expression of `spec`.
+pub(super) fn compile(spec: &PolicySpec, at: &Place<'_>) -> Expressions {
+    let conditions_scope = Scope::conditions();
+    let conditions = spec.match_conditions.iter().enumerate().filter_map(|(i, condition)| {
+        let at = at.field("matchConditions").item(i).field("expression");
+        let expression = Expression::compile(&condition.expression, &conditions_scope, Wanted::Bool);
+        Some((condition.name.clone(), at.accept(expression)?))
+    });
+    let conditions = conditions.collect();
+    let mut compiler = Compiler { scope: Scope::validations(), broken: Vec::new() };
+    let variables = spec.variables.iter().enumerate();
+    let variables =
+        variables.filter_map(|(i, v)| compiler.variable(v, &at.field("variables").item(i))).collect();
+    let validations = spec.validations.iter().enumerate();
+    let validations = validations
+        .filter_map(|(i, v)| {
+            let earlier = &spec.validations[..i];
+            compiler.validation(v, i, earlier, &at.field("validations").item(i))
+        })
+        .collect();
+    let annotations = spec.audit_annotations.iter().enumerate();
+    let annotations = annotations
+        .filter_map(|(i, a)| compiler.annotation(a, i, &at.field("auditAnnotations").item(i)))
+        .collect();
+    Expressions { conditions, variables, validations, annotations }
+}
+
+struct Compiler {
+    scope: Scope,
+    /// Variables that do not compile: expressions that read them are not complained of a second time.
+    broken: Vec<String>,
+}
+
+impl Compiler {
+    fn expression(&self, source: &str, wanted: Wanted, at: &Place<'_>) -> Option<Expression> {
+        match Expression::compile(source, &self.scope, wanted) {
+            Ok(expression) => Some(expression),
+            Err(_) if self.broken.iter().any(|name| source.contains(&format!("variables.{name}"))) => None,
+            Err(why) => {
+                at.refuse(why);
+                None
+            }
+        }
+    }
+
+    fn variable(&mut self, variable: &api::Variable, at: &Place<'_>) -> Option<(String, Expression)> {
+        let Some(expression) = self.expression(&variable.expression, Wanted::Any, &at.field("expression"))
+        else {
+            self.broken.push(variable.name.clone());
+            return None;
+        };
+        at.field("name").accept(self.scope.declare_variable(&variable.name, &expression))?;
+        Some((variable.name.clone(), expression))
+    }
+
+    fn validation(
+        &self,
+        validation: &api::Validation,
+        index: usize,
+        earlier: &[api::Validation],
+        at: &Place<'_>,
+    ) -> Option<Validation> {
+        let is_multiline = |text: &str| text.contains(['\n', '\r']);
+        if validation.message.as_deref().is_some_and(|text| is_multiline(text) || text.trim().is_empty()) {
+            at.field("message").refuse("must be one line with some text");
+        }
+        if validation.message.is_none()
+            && validation.message_expression.is_none()
+            && is_multiline(validation.expression.trim())
+        {
+            at.field("message").refuse("is required where the expression has line breaks");
+        }
+        if let Some(name) = &validation.name {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if !name.chars().all(is_plain) {
+                at.field("name").refuse(format!("{name:?} may have letters, digits, '-', '_' and '.' only"));
+            }
+            if earlier.iter().any(|other| other.name.as_ref() == Some(name)) {
+                at.field("name").refuse(format!("{name:?} is already the name of another validation"));
+            }
+        }
+        let expression = self.expression(&validation.expression, Wanted::Bool, &at.field("expression"));
+        let message_expression = match &validation.message_expression {
+            Some(source) => Some(self.expression(source, Wanted::String, &at.field("messageExpression"))?),
+            None => None,
+        };
+        Some(Validation {
+            rule: validation.name.clone().unwrap_or_else(|| format!("validations[{index}]")),
+            expression: expression?,
+            message: validation.message.clone(),
+            message_expression,
+            reason: validation.reason,
+        })
+    }
+
+    fn annotation(
+        &self,
+        annotation: &api::AuditAnnotation,
+        index: usize,
+        at: &Place<'_>,
+    ) -> Option<Annotation> {
+        let key = &annotation.key;
+        if RESERVED_ANNOTATIONS.contains(&key.as_str()) {
+            at.field("key").refuse(format!("{key:?} is a key that Hullmark itself writes; choose another"));
+        } else if !is_key(key) {
+            at.field("key").refuse(format!(
+                "{key:?} is not a key: letters, digits, '-', '_' and '.', a letter or digit at both ends, at most 63"
+            ));
+        }
+        let expression =
+            self.expression(&annotation.value_expression, Wanted::String, &at.field("valueExpression"))?;
+        Some(Annotation { key: key.clone(), expression, rule: format!("auditAnnotations[{index}]") })
+    }
+}
+
+/// The name part of a qualified name (apimachinery, `IsQualifiedName`).
+fn is_key(key: &str) -> bool {
+    let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    key.len() <= 63
+        && is_end(key.chars().next())
+        && is_end(key.chars().next_back())
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+impl Expressions {
+    /// Whether nothing is checked or recorded.
+    pub(super) fn is_empty(&self) -> bool {
+        self.validations.is_empty() && self.annotations.is_empty()
+    }
+
+    /// Whether a validation or an annotation needs the image.
+    pub(super) fn need_image(&self) -> bool {
+        self.validations.iter().any(Validation::needs_image)
+            || self.annotations.iter().any(|annotation| annotation.expression.needs_image())
+    }
+
+    /// ValidatingAdmissionPolicy's rule: one false condition skips the policy, whatever else fails.
+    pub(super) fn match_conditions(&self, evaluation: &Evaluation<'_>) -> Condition {
+        let mut result = Condition::Holds;
+        for (name, expression) in &self.conditions {
+            match evaluation.bool(expression) {
+                Ok(true) => {}
+                Ok(false) => return Condition::Fails,
+                Err(why) if result == Condition::Holds => {
+                    result =
+                        Condition::Error(format!("the match condition {name} could not be evaluated: {why}"));
+                }
+                Err(_) => {}
+            }
+        }
+        result
+    }
+}
+
+impl Validation {
+    /// Whether the expression or its message needs the image.
+    pub(super) fn needs_image(&self) -> bool {
+        self.expression.needs_image() || self.message_expression.as_ref().is_some_and(Expression::needs_image)
+    }
+
+    /// What was wanted, for reports.
+    pub(super) fn source(&self) -> String {
+        cut(&clean(self.expression.source()), MAX_SHOWN)
+    }
+
+    /// None: it holds.
+    pub(super) fn judge(&self, evaluation: &Evaluation<'_>) -> Option<Invalid> {
+        match evaluation.bool(&self.expression) {
+            Ok(true) => None,
+            Ok(false) => Some(Invalid::False(self.text(evaluation))),
+            Err(why) => Some(Invalid::Error(why)),
+        }
+    }
+
+    fn text(&self, evaluation: &Evaluation<'_>) -> String {
+        let computed = self.message_expression.as_ref().and_then(|e| evaluation.string(e).ok().flatten());
+        let computed = computed.map(|text| text.trim().to_owned());
+        let text = computed
+            .filter(|text| !text.is_empty() && !text.contains(['\n', '\r']))
+            .or_else(|| self.message.clone())
+            .unwrap_or_else(|| format!("does not satisfy {}", self.source()));
+        match self.reason {
+            Some(reason) => format!("{} ({})", cut(&text, 5 * 1024), reason.as_str()),
+            None => cut(&text, 5 * 1024),
+        }
+    }
+}

@@ -12,5 +12,7 @@ pub mod policy_files;
 pub mod registry;
 pub mod review;
 mod text;
+pub mod server;
+pub mod telemetry;
 pub mod workload;
 pub mod yaml;

@@ -1,0 +1,12 @@
+//! What the world learns of a review: one log line and metrics.
+//!
+//! [`record`] is the one place where a review becomes either. In go the request, what was found and
+//! the answer; effects come out, after the decision. No body, credential or value of an environment
+//! variable is ever logged; sizes are bounded; metrics' labels are closed sets, or capped.
+
+pub mod log;
+mod metrics;
+mod record;
+
+pub use metrics::Metrics;
+pub use record::{Outcome, record};

@@ -1,0 +1,196 @@
+//! One review, one log line: a constant message and dotted fields, the same names everywhere.
+//!
+//! INFO when it was or would have been refused, or warned about; DEBUG for a plain admit. Findings and
+//! images are JSON in one field each (see [`super::log`], which writes them as structure).
+
+use super::metrics::{FindingLabels, Metrics, ReviewLabels, Stage};
+use crate::{
+    admission::{Answer, Mode, Operation, Request},
+    image::ResolvedImage,
+    policy::{Decision, Enforcement, Finding, FindingKind},
+    review::Review,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Findings and images in a line; the rest is counted.
+const MAX_ITEMS: usize = 20;
+/// Characters of a message, and of a name.
+const MAX_MESSAGE: usize = 512;
+const MAX_NAME: usize = 256;
+
+/// One answered request.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// What was asked.
+    pub request: &'a Request,
+    /// What was found; none when there was nothing to judge.
+    pub review: Option<&'a Review>,
+    /// What is sent back.
+    pub answer: &'a Answer,
+    /// Whether denials are carried out.
+    pub mode: Mode,
+    /// From the request's head to its answer.
+    pub elapsed: Duration,
+}
+
+/// Turns a review into its log line and its metrics.
+pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
+    count(metrics, outcome);
+    let quiet = outcome.answer.decision == Decision::Allow && outcome.answer.would_be == Decision::Allow;
+    // The macro's level must be constant.
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request.uid = bounded(&outcome.request.uid, MAX_NAME),
+                request.namespace = outcome.request.namespace.as_deref().map(|name| bounded(name, MAX_NAME)),
+                request.kind = bounded(&outcome.request.kind, MAX_NAME),
+                request.name = bounded(&outcome.request.name, MAX_NAME),
+                request.operation = operation(outcome.request.operation),
+                request.user = bounded(&outcome.request.user, MAX_NAME),
+                request.dry_run = outcome.request.dry_run,
+                verdict = verdict(outcome),
+                would_be = decision(outcome.answer.would_be),
+                mode = mode(outcome.mode),
+                code = outcome.answer.code,
+                unjudged = outcome.request.workload.as_ref().err().copied(),
+                images = outcome.review.map(|review| images(review).to_string()),
+                findings = outcome.review.map(|review| findings(review).to_string()),
+                duration_ms = milliseconds(outcome.elapsed),
+                resolving_ms = outcome.review.map(|review| milliseconds(review.resolving)),
+                "review"
+            )
+        };
+    }
+    if quiet {
+        line!(debug);
+    } else {
+        line!(info);
+    }
+}
+
+fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
+    metrics.reviewed(&ReviewLabels {
+        verdict: verdict(outcome),
+        would_be: decision(outcome.answer.would_be),
+        mode: mode(outcome.mode),
+        operation: operation(outcome.request.operation),
+        code: outcome.answer.code,
+    });
+    metrics.took(Stage::Total, outcome.elapsed);
+    let Some(review) = outcome.review else { return };
+    metrics.took(Stage::Resolving, review.resolving);
+    metrics.took(Stage::Judging, review.judging);
+    for finding in &review.verdict.findings {
+        metrics.found(FindingLabels {
+            policy: bounded(&finding.policy, MAX_NAME),
+            rule: bounded(&finding.rule, MAX_NAME),
+            kind: finding_kind(finding),
+        });
+    }
+    for unresolved in review.facts.iter().filter_map(|fact| fact.image.as_ref()?.as_ref().err()) {
+        metrics.unresolved(unresolved.kind.as_str());
+    }
+}
+
+/// The images that were looked at: normalised name to digest (of what the reference points at).
+fn images(review: &Review) -> Value {
+    let images: BTreeMap<String, String> = review
+        .facts
+        .iter()
+        .filter_map(|fact| fact.image.as_ref()?.as_ref().ok())
+        .map(|image: &std::sync::Arc<ResolvedImage>| {
+            (bounded(&image.reference.to_string(), MAX_MESSAGE), image.digest.to_string())
+        })
+        .take(MAX_ITEMS)
+        .collect();
+    json!(images)
+}
+
+fn findings(review: &Review) -> Value {
+    let all = &review.verdict.findings;
+    let mut list: Vec<Value> = all
+        .iter()
+        .take(MAX_ITEMS)
+        .map(|finding| {
+            json!({
+                "policy": bounded(&finding.policy, MAX_NAME),
+                "rule": bounded(&finding.rule, MAX_NAME),
+                "kind": finding_kind(finding),
+                "action": enforcement(finding.enforcement),
+                "container": bounded(&finding.container, MAX_NAME),
+                "message": bounded(&finding.message, MAX_MESSAGE),
+            })
+        })
+        .collect();
+    if all.len() > MAX_ITEMS {
+        list.push(json!({ "more": all.len() - MAX_ITEMS }));
+    }
+    Value::Array(list)
+}
+
+/// At most `max` characters, and none that could forge a line or move a terminal's cursor.
+fn bounded(text: &str, max: usize) -> String {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut bounded: String = text.chars().take(max).map(clean).collect();
+    if text.chars().nth(max).is_some() {
+        bounded.push('…');
+    }
+    bounded
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    // Whole microseconds: more digits would be noise.
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn verdict(outcome: &Outcome<'_>) -> &'static str {
+    if outcome.review.is_none() && outcome.answer.allowed {
+        "unjudged"
+    } else {
+        decision(outcome.answer.decision)
+    }
+}
+
+fn decision(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allow => "allow",
+        Decision::Warn => "warn",
+        Decision::Deny => "deny",
+    }
+}
+
+fn enforcement(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::Deny => "deny",
+        Enforcement::Warn => "warn",
+        Enforcement::Record => "record",
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Audit => "audit",
+    }
+}
+
+fn operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "CREATE",
+        Operation::Update => "UPDATE",
+        Operation::Delete => "DELETE",
+        Operation::Connect => "CONNECT",
+    }
+}
+
+fn finding_kind(finding: &Finding) -> &'static str {
+    match finding.kind {
+        FindingKind::Violation => "violation",
+        FindingKind::Unresolved(_) => "unresolved",
+        FindingKind::EvaluationError => "evaluation-error",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,14 @@ impl Kind {
                 "it has the fields of more than one kind of manifest".into(),
             ));
         }
-        if schema1 || schema == Some(1) || evidence.contains(&&MediaType::DockerSchema1) {
+        let says_schema1 = evidence.contains(&&MediaType::DockerSchema1);
+        if says_schema1 && (index || manifest) {
+            return Err(InvalidDocument::Ambiguous(
+                "its media type is schema 1's, its fields are not".into(),
+            ));
+        }
+        // Runtimes do not look at schemaVersion, and some builders write 1 into a version 2 manifest.
+        if schema1 || says_schema1 || (schema == Some(1) && !index && !manifest) {
             return Err(InvalidDocument::Schema1);
         }
         if let Some(other) = evidence.iter().find(|said| !said.is_index() && !said.is_manifest()) {
@@ -228,7 +235,7 @@ fn bounded<'a>(root: &Struct<'a>, name: &str) -> Result<&'a [Node], InvalidDocum
 fn never_runs(node: &Node, path: &str) -> bool {
     node.structure(path, &DESCRIPTOR_FIELDS)
         .and_then(|fields| platform(&fields))
-        .is_ok_and(|platform| platform.is_some_and(|platform| is_unknown(&platform)))
+        .is_ok_and(|platform| platform.as_ref().is_some_and(Platform::is_unknown))
 }
 
 fn descriptor(node: &Node, path: &str) -> Result<Descriptor, Fault> {
@@ -260,23 +267,23 @@ fn platform(fields: &Struct<'_>) -> Result<Option<Platform>, Fault> {
         return Ok(None);
     }
     let (variant, version) = (platform.string("variant")?, platform.string("os.version")?);
-    Ok(Some(Platform::new(&os, &architecture, variant.as_deref(), version.as_deref())))
-}
-
-fn is_unknown(platform: &Platform) -> bool {
-    platform.os == "unknown" || platform.architecture == "unknown"
+    let named = Platform::new(&os, &architecture, variant.as_deref(), version.as_deref());
+    Ok(Some(named.with_os_features(platform.strings("os.features")?)))
 }
 
 impl Descriptor {
-    /// Whether an index's entry can run: not an attestation (`unknown/unknown`, BuildKit's
-    /// annotation) and not an artifact.
+    /// Whether some node could run an index's entry: not where its platform is `unknown`, as
+    /// `BuildKit` marks attestations.
+    ///
+    /// Annotations and `artifactType` do not count: containerd chooses by the platform alone (its
+    /// `images.Manifest`), so an entry could hide from us behind them and still be run. One whose
+    /// media type is no document's fails there if it is chosen. An entry without a platform may turn
+    /// out to be an artifact once its manifest is read ([`Manifest::artifact`]).
     #[must_use]
     pub fn is_runnable(&self) -> bool {
-        let attestation = self.annotations.contains_key("vnd.docker.reference.type");
-        let unknown = self.platform.as_ref().is_some_and(is_unknown);
         let document =
             self.media_type.is_index() || self.media_type.is_manifest() || self.media_type.is_generic();
-        document && !attestation && !unknown && self.artifact_type.as_deref().is_none_or(str::is_empty)
+        document && !self.platform.as_ref().is_some_and(Platform::is_unknown)
     }
 }
 

@@ -1,20 +1,55 @@
 //! Platforms: os/architecture/variant, normalised and matched as containerd does
 //! (containerd/platforms: `Normalize`, `Only`).
+//!
+//! What surprises: a node runs images of lesser platforms too. An amd64 node takes a 386 image, an
+//! arm64 node a 32-bit arm one, and arm/v7 takes v6, if the index has nothing better. Where runtimes
+//! differ in what they would take, all that any of them could take is chosen to be judged.
 
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
+mod choice;
+#[cfg(test)]
+mod tests;
+
+/// Operating systems and architectures that Go builds for: what `FromStr` takes.
+const KNOWN_OS: [&str; 17] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+    "zos",
+];
+const KNOWN_ARCHITECTURES: [&str; 18] = [
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc", "ppc64",
+    "ppc64le", "riscv", "riscv64", "s390", "s390x", "sparc64", "wasm",
+];
+
 /// A normalised platform: `linux/arm64/v8` and `linux/aarch64` are one value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Platform {
-    /// `linux`, `windows`, …
+    /// `linux`, `windows`, …; empty where it is not known.
     pub os: String,
-    /// GOARCH: `amd64`, `arm64`, …
+    /// GOARCH: `amd64`, `arm64`, …; empty where it is not known.
     pub architecture: String,
     /// `v7`, …; none where the normal form has none.
     pub variant: Option<String>,
     /// Windows' build (`10.0.20348.2113`), else none.
     pub os_version: Option<String>,
+    /// `os.features` in order, each once, without `win32k`, which never decides.
+    pub os_features: Vec<String>,
 }
 
 /// Why a string is not a platform.
@@ -52,193 +87,140 @@ pub struct PlatformFilter {
     pub terms: Vec<PlatformTerm>,
 }
 
+// === impl Platform ===
+
 impl Platform {
-    /// The normal form of its parts, as containerd's `Normalize`.
+    /// The normal form of its parts, as containerd's `Normalize`. An empty os or architecture stays
+    /// empty (not known): Normalize would take the host's, and ours is not the node's.
     #[must_use]
     pub fn new(os: &str, architecture: &str, variant: Option<&str>, os_version: Option<&str>) -> Self {
-        let os = match os.to_ascii_lowercase().as_str() {
-            "macos" => "darwin".to_owned(),
-            other => other.to_owned(),
-        };
-        let (architecture, variant) = normal_form(
-            &architecture.to_ascii_lowercase(),
-            &variant.unwrap_or_default().to_ascii_lowercase(),
-        );
-        let os_version = os_version.filter(|version| !version.is_empty()).map(str::to_owned);
-        Self { os, architecture, variant, os_version }
+        let os = os.to_lowercase();
+        let (architecture, variant) = normalise(architecture, variant.unwrap_or_default());
+        Self {
+            os: if os == "macos" { "darwin".to_owned() } else { os },
+            architecture,
+            variant: Some(variant).filter(|variant| !variant.is_empty()),
+            os_version: os_version.filter(|version| !version.is_empty()).map(str::to_owned),
+            os_features: Vec::new(),
+        }
     }
 
-    /// What a node of this platform can run, best first (containerd's `platformVector`): older
-    /// variants, then 386 on amd64 and arm on arm64.
-    fn runnable(&self) -> Vec<Self> {
-        let with = |architecture: &str, variant: Option<String>| Self {
-            os: self.os.clone(),
-            architecture: architecture.to_owned(),
-            variant,
-            os_version: self.os_version.clone(),
-        };
-        let version =
-            self.variant.as_deref().and_then(|variant| variant.strip_prefix('v')?.parse::<u32>().ok());
-        let arm =
-            |newest: u32| (5..=newest).rev().map(move |version| with("arm", Some(format!("v{version}"))));
-        let mut all = vec![self.clone()];
-        match self.architecture.as_str() {
-            "amd64" => {
-                all.extend(
-                    (2..version.unwrap_or(1)).rev().map(|version| with("amd64", Some(format!("v{version}")))),
-                );
-                all.push(with("amd64", None));
-                all.push(with("386", None));
-            }
-            "arm" => all.extend(arm(version.unwrap_or(7).saturating_sub(1))),
-            "arm64" => {
-                all.push(with("arm64", None));
-                all.extend(arm(8));
-            }
-            _ => {}
-        }
-        all
+    /// The same platform with `os.features`.
+    #[must_use]
+    pub fn with_os_features(mut self, features: impl IntoIterator<Item = String>) -> Self {
+        let never_decides = |feature: &String| feature.is_empty() || feature == "win32k";
+        let features: BTreeSet<_> = features.into_iter().filter(|f| !never_decides(f)).collect();
+        self.os_features = features.into_iter().collect();
+        self
     }
 
-    /// Whether `entry` is this platform; Windows' builds must agree where both are known
-    /// (the first three numbers).
-    fn is(&self, entry: &Self) -> bool {
-        let same =
-            self.os == entry.os && self.architecture == entry.architecture && self.variant == entry.variant;
-        same && match (&self.os_version, &entry.os_version) {
-            (Some(mine), Some(theirs)) if self.os == "windows" => {
-                mine.split('.').take(3).eq(theirs.split('.').take(3))
-            }
-            _ => true,
-        }
+    /// Whether an index's entry of this platform can never be one of a node: `BuildKit` marks its
+    /// attestations as `unknown/unknown`.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" || self.architecture == "unknown"
     }
 }
 
-/// Architecture and variant as containerd's `normalizeArch` has them.
-fn normal_form(architecture: &str, variant: &str) -> (String, Option<String>) {
-    let (architecture, variant) = match (architecture, variant) {
-        ("x86_64" | "x86-64" | "amd64", "v1" | "") => ("amd64", ""),
-        ("x86_64" | "x86-64", other) => ("amd64", other),
-        ("aarch64" | "arm64", "8" | "v8" | "v8.0" | "") => ("arm64", ""),
-        ("aarch64" | "arm64", "9" | "9.0" | "v9.0") => ("arm64", "v9"),
-        ("aarch64", other) => ("arm64", other),
+/// Architecture and variant as `normalizeArch` writes them; an empty variant is the usual one.
+fn normalise(architecture: &str, variant: &str) -> (String, String) {
+    let (architecture, variant) = (architecture.to_lowercase(), variant.to_lowercase());
+    let (architecture, variant) = match (architecture.as_str(), variant.as_str()) {
         ("i386", _) => ("386", ""),
+        ("x86_64" | "x86-64" | "amd64", "v1") => ("amd64", ""),
+        ("x86_64" | "x86-64", variant) => ("amd64", variant),
+        ("aarch64" | "arm64", "8" | "v8" | "v8.0") => ("arm64", ""),
+        ("aarch64" | "arm64", "9" | "9.0" | "v9.0") => ("arm64", "v9"),
+        ("aarch64", variant) => ("arm64", variant),
         ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
         ("armel", _) | ("arm", "6") => ("arm", "v6"),
         ("arm", "5") => ("arm", "v5"),
         ("arm", "8") => ("arm", "v8"),
-        other => other,
+        as_it_is => as_it_is,
     };
-    (architecture.to_owned(), (!variant.is_empty()).then(|| variant.to_owned()))
-}
-
-impl Allowed {
-    /// Whether `value` is allowed.
-    #[must_use]
-    pub fn allows(&self, value: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only.contains(value)) && !self.except.contains(value)
-    }
-}
-
-impl PlatformFilter {
-    /// Whether a Pod with these constraints could land on a node of `platform`.
-    #[must_use]
-    pub fn allows(&self, platform: &Platform) -> bool {
-        self.terms.is_empty()
-            || self
-                .terms
-                .iter()
-                .any(|term| term.os.allows(&platform.os) && term.architecture.allows(&platform.architecture))
-    }
-
-    /// Which entries of an index are judged: positions in `entries`, in order, each once.
-    ///
-    /// `entries` are the platforms of the index's runnable descriptors (none: the entry names no
-    /// platform). With `nodes`, each node platform chooses as containerd's `Only` would; without,
-    /// every entry that the Pod's terms allow is chosen.
-    #[must_use]
-    pub fn choose(&self, entries: &[Option<Platform>]) -> Vec<usize> {
-        let chosen: BTreeSet<usize> = match &self.nodes {
-            Some(nodes) => nodes
-                .iter()
-                .filter(|node| self.allows(node))
-                .flat_map(|node| choose_for_node(node, entries))
-                .collect(),
-            None => (0..entries.len()).filter(|&at| self.may_run(entries, at)).collect(),
-        };
-        chosen.into_iter().collect()
-    }
-
-    /// Whether some node that the Pod's terms allow would run the entry: one of its own platform, or
-    /// one that falls back to it because the index has nothing better (386 on amd64, arm on arm64).
-    fn may_run(&self, entries: &[Option<Platform>], at: usize) -> bool {
-        let Some(entry) = &entries[at] else { return true };
-        let fallback_of = match entry.architecture.as_str() {
-            "386" => "amd64",
-            "arm" => "arm64",
-            _ => return self.allows(entry),
-        };
-        let newer = Platform { architecture: fallback_of.to_owned(), variant: None, ..entry.clone() };
-        let better =
-            entries.iter().flatten().any(|other| other.os == entry.os && other.architecture == fallback_of);
-        self.allows(entry) || (!better && self.allows(&newer))
-    }
-}
-
-/// The entry that a node would run: the first of what it can run, best first; an entry that names no
-/// platform is the last resort. On Windows several builds may match a node whose build is not known.
-fn choose_for_node(node: &Platform, entries: &[Option<Platform>]) -> Vec<usize> {
-    let matching = |wanted: &Platform| -> Vec<usize> {
-        let matches = |entry: &Option<Platform>| entry.as_ref().is_some_and(|entry| wanted.is(entry));
-        (0..entries.len()).filter(|&at| matches(&entries[at])).collect()
-    };
-    let found = node.runnable().iter().map(matching).find(|found| !found.is_empty());
-    let mut found = found.unwrap_or_else(|| (0..entries.len()).filter(|&at| entries[at].is_none()).collect());
-    if node.os != "windows" {
-        found.truncate(1);
-    }
-    found
+    (architecture.to_owned(), variant.to_owned())
 }
 
 impl FromStr for Platform {
     type Err = InvalidPlatform;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = || {
-            InvalidPlatform(format!(
-                "{text:?} is not a platform: write os/architecture or os/architecture/variant, such as linux/amd64"
-            ))
+    /// Reads `os/architecture[/variant]`, also `windows(10.0.20348)/amd64`, as a person writes it in
+    /// flags and policies. Names that Go does not build for are refused: they would match nothing.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let invalid = |why: String| Err(InvalidPlatform(format!("{s:?} is not a platform: {why}")));
+        let mut parts = s.split('/');
+        let (system, architecture) = match (parts.next(), parts.next()) {
+            (Some(system), Some(architecture)) => (system, architecture),
+            _ if KNOWN_OS.contains(&Self::new(s, "", None, None).os.as_str()) => {
+                return invalid(format!("the architecture is missing; write {s}/amd64"));
+            }
+            _ => return invalid("write os/architecture, such as linux/amd64".to_owned()),
         };
-        let is_part = |part: &str| {
-            !part.is_empty()
-                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-        };
-        let mut parts = text.split('/');
-        let (Some(os), Some(architecture), variant, None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(refuse());
-        };
-        let (os, version) = match os.split_once('(') {
-            Some((os, version)) => (os, Some(version.strip_suffix(')').ok_or_else(refuse)?)),
-            None => (os, None),
-        };
-        if ![Some(os), Some(architecture), variant, version].into_iter().flatten().all(is_part) {
-            return Err(refuse());
+        let variant = parts.next();
+        if parts.next().is_some() {
+            return invalid("it has more than os/architecture/variant".to_owned());
         }
-        Ok(Self::new(os, architecture, variant, version))
+        let (os, options) = match system.split_once('(') {
+            None => (system, ""),
+            Some((os, options)) => match options.strip_suffix(')') {
+                Some(options) => (os, options),
+                None => return invalid("the bracket after its os is not closed before the slash".to_owned()),
+            },
+        };
+        let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let mut options = options.split('+');
+        let version = options.next().unwrap_or_default();
+        let features: Vec<_> = options.map(str::to_owned).collect();
+        if !is_plain(version) || features.iter().any(|feature| feature.is_empty() || !is_plain(feature)) {
+            return invalid("the brackets hold a version and features: windows(10.0.20348+x)".to_owned());
+        }
+        let platform = Self::new(os, architecture, variant, Some(version)).with_os_features(features);
+        if !KNOWN_OS.contains(&platform.os.as_str()) {
+            return invalid(format!("{os:?} is not an operating system; linux and windows are"));
+        }
+        if !KNOWN_ARCHITECTURES.contains(&platform.architecture.as_str()) {
+            return invalid(format!("{architecture:?} is not an architecture; amd64, arm64 and others are"));
+        }
+        if variant == Some("") || !platform.has_known_variant() {
+            let (architecture, variant) = (&platform.architecture, variant.unwrap_or_default());
+            return invalid(format!("{architecture} has no variant {variant:?}"));
+        }
+        Ok(platform)
+    }
+}
+
+impl Platform {
+    fn has_known_variant(&self) -> bool {
+        let Some(variant) = self.variant.as_deref() else { return true };
+        match self.architecture.as_str() {
+            "amd64" => matches!(variant, "v2" | "v3" | "v4"),
+            "386" => false,
+            "arm" => matches!(variant, "v5" | "v6" | "v7" | "v8"),
+            "arm64" => !choice::nodes_run(self).is_empty(),
+            _ => variant.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)),
+        }
     }
 }
 
 impl fmt::Display for Platform {
-    /// As containerd's `FormatAll`: `linux/arm/v7`, `windows(10.0.20348.2113)/amd64`.
+    /// As containerd's `FormatAll`: `linux/arm/v7`, `windows(10.0.20348)/amd64`. Parts are foreign
+    /// text, so control characters are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.os)?;
-        if let Some(version) = &self.os_version {
-            write!(f, "({version})")?;
+        let part =
+            |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.escape_debug().to_string() };
+        f.write_str(&part(&self.os))?;
+        if self.os_version.is_some() || !self.os_features.is_empty() {
+            write!(f, "({}", self.os_version.as_deref().unwrap_or_default().escape_debug())?;
+            for feature in &self.os_features {
+                write!(f, "+{}", feature.escape_debug())?;
+            }
+            f.write_str(")")?;
         }
-        write!(f, "/{}", self.architecture)?;
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+        write!(f, "/{}", part(&self.architecture))?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{}", variant.escape_debug()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -248,5 +230,12 @@ impl Serialize for Platform {
     }
 }
 
-#[cfg(test)]
-mod tests;
+// === impl Allowed ===
+
+impl Allowed {
+    /// Whether `value` is allowed.
+    #[must_use]
+    pub fn allows(&self, value: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(value)) && !self.except.contains(value)
+    }
+}

@@ -63,7 +63,7 @@ fn an_index_keeps_its_entries() {
         assert_eq!(platforms[0].as_deref(), Some("linux/arm64"));
         assert_eq!((&platforms[2], &platforms[3]), (&None, &None));
         let runnable: Vec<bool> = index.manifests.iter().map(Descriptor::is_runnable).collect();
-        assert_eq!(runnable, [true, false, true, true, false]);
+        assert_eq!(runnable, [true, false, true, true, true]);
     }
 }
 
@@ -184,4 +184,39 @@ fn artifacts_are_told_from_images() {
         let Ok(Document::Manifest(manifest)) = read(&text, None) else { panic!("{name}") };
         assert_eq!(manifest.artifact(), expected, "{name}");
     }
+}
+
+#[test]
+fn an_entry_cannot_hide_from_us_and_still_be_run() {
+    let attestation = r#","annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
+    let platform = |os: &str, architecture: &str| {
+        format!(r#","platform":{{"os":"{os}","architecture":"{architecture}"}}"#)
+    };
+    let rows = [
+        ("plain", platform("linux", "amd64"), true),
+        ("an attestation", format!("{attestation}{}", platform("unknown", "unknown")), false),
+        ("unknown os", platform("Unknown", "amd64"), false),
+        ("unknown architecture", platform("linux", "unknown"), false),
+        ("behind an annotation", format!("{attestation}{}", platform("linux", "amd64")), true),
+        ("behind a type", format!(r#","artifactType":"x/y"{}"#, platform("linux", "amd64")), true),
+        ("behind no platform", attestation.to_owned(), true),
+    ];
+    for (name, fields, runnable) in rows {
+        let Ok(Document::Index(index)) = read(&index(&entry(&fields)), None) else { panic!("{name}") };
+        assert_eq!(index.manifests[0].is_runnable(), runnable, "{name}");
+    }
+    let features = entry(r#","platform":{"os":"linux","architecture":"amd64","os.features":["x","win32k"]}"#);
+    let Ok(Document::Index(index)) = read(&index(&features), None) else { panic!() };
+    assert_eq!(index.manifests[0].platform.as_ref().unwrap().to_string(), "linux(+x)/amd64");
+}
+
+#[test]
+fn a_schema_version_does_not_make_a_manifest() {
+    let one = |text: String| text.replacen('{', r#"{"schemaVersion":1,"#, 1);
+    let manifest = format!(r#"{{"config":{{"digest":"sha256:{HEX}","size":2}}}}"#);
+    assert!(read(&one(manifest), None).is_ok(), "runtimes do not look at it");
+    assert_eq!(read(r#"{"schemaVersion":1}"#, None), Err(InvalidDocument::Schema1));
+    let header = Some("application/vnd.docker.distribution.manifest.v1+json");
+    let found = read(&index(&entry("")), header);
+    assert!(matches!(found, Err(InvalidDocument::Ambiguous(_))), "{found:?}");
 }

@@ -168,7 +168,7 @@ fn the_pod_says_which_os_it_is_else_the_index_else_the_config() {
 }
 
 fn linux() -> Platform {
-    Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None, os_version: None }
+    Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), ..Platform::default() }
 }
 
 #[test]

@@ -8,7 +8,7 @@ const NAMES: [&str; 31] = [
 ];
 
 /// Other names of the same signals that moby/sys knows.
-const ALIASES: [(&str, i32); 4] = [("IOT", 6), ("CLD", 17), ("POLL", 29), ("UNUSED", 31)];
+const ALIASES: [(&str, i32); 3] = [("IOT", 6), ("CLD", 17), ("POLL", 29)];
 
 /// `SIGRTMIN` as moby/sys counts it: glibc keeps 32 and 33 for itself.
 const RTMIN: i32 = 34;
@@ -50,7 +50,7 @@ impl StopSignal {
                 _ => Err(refuse(format!("signals have the numbers 1 to {LAST}"))),
             };
         }
-        let upper = raw.to_uppercase();
+        let upper = upper_case(raw);
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
         match number_of(name) {
             Some(number) => Ok(Self { raw: raw.to_owned(), number, name: canonical_name(number) }),
@@ -79,6 +79,16 @@ impl StopSignal {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Upper case letter by letter, as Go does it: a letter whose upper case is not one letter stays
+/// (the ligature `ﬆ` does not become `ST`, and a runtime refuses it).
+fn upper_case(text: &str) -> String {
+    let upper = |c: char| {
+        let mut letters = c.to_uppercase();
+        if let (Some(one), None) = (letters.next(), letters.next()) { one } else { c }
+    };
+    text.chars().map(upper).collect()
 }
 
 fn number_of(name: &str) -> Option<i32> {
@@ -176,6 +186,7 @@ mod tests {
             ("64", 64, "SIGRTMAX"),
             ("37", 37, "SIGRTMIN+3"),
             ("33", 33, "33"),
+            ("\u{17f}\u{131}gterm", 15, "SIGTERM"),
         ];
         for (raw, number, name) in rows {
             let signal = StopSignal::parse(raw).unwrap_or_else(|why| panic!("{why}"));
@@ -204,6 +215,8 @@ mod tests {
             (" SIGTERM", "white space"),
             ("15 ", "white space"),
             ("0x0f", "no such name"),
+            ("SIGUNUSED", "no such name"),
+            ("\u{fb06}op", "no such name"),
         ];
         for (raw, why) in rows {
             let error = StopSignal::parse(raw).expect_err(raw);

@@ -55,18 +55,12 @@ impl User {
         if self.raw.matches(':').count() > 1 {
             return UserKind::Malformed;
         }
-        let user = self.raw.split(':').next().unwrap_or_default();
-        let digits = user.strip_prefix(['+', '-']).unwrap_or(user);
-        match user {
-            "" => UserKind::Unset,
-            _ if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                UserKind::Name(user.to_owned())
-            }
-            _ => match user.parse::<i64>() {
-                Ok(uid @ 0..=MAX_UID) => u32::try_from(uid).map_or(UserKind::OutOfRange, UserKind::Uid),
-                _ => UserKind::OutOfRange,
-            },
-        }
+        kind_of(self.user_part())
+    }
+
+    /// What stands before the first colon.
+    fn user_part(&self) -> &str {
+        self.raw.split(':').next().unwrap_or_default()
     }
 
     /// The group part (after the colon), which Kubernetes ignores.
@@ -76,14 +70,34 @@ impl User {
     }
 
     /// Whether it is root.
+    ///
+    /// A malformed value (`0:0:0`) is refused by a runtime that reads it whole, but the kubelet
+    /// passes on what stands before its first colon. So it is root where that part is, and never
+    /// certain not to be.
     #[must_use]
     pub fn runs_as_root(&self) -> RunsAsRoot {
-        match self.kind() {
+        let malformed = self.kind() == UserKind::Malformed;
+        match kind_of(self.user_part()) {
             UserKind::Unset | UserKind::Uid(0) | UserKind::OutOfRange => RunsAsRoot::Yes,
-            UserKind::Uid(_) => RunsAsRoot::No,
             UserKind::Name(name) if name == "root" => RunsAsRoot::Yes,
-            UserKind::Name(_) | UserKind::Malformed => RunsAsRoot::Unknown,
+            UserKind::Uid(_) if !malformed => RunsAsRoot::No,
+            UserKind::Uid(_) | UserKind::Name(_) | UserKind::Malformed => RunsAsRoot::Unknown,
         }
+    }
+}
+
+/// The meaning of a user part.
+fn kind_of(user: &str) -> UserKind {
+    let digits = user.strip_prefix(['+', '-']).unwrap_or(user);
+    match user {
+        "" => UserKind::Unset,
+        _ if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            UserKind::Name(user.to_owned())
+        }
+        _ => match user.parse::<i64>() {
+            Ok(uid @ 0..=MAX_UID) => u32::try_from(uid).map_or(UserKind::OutOfRange, UserKind::Uid),
+            _ => UserKind::OutOfRange,
+        },
     }
 }
 
@@ -131,7 +145,11 @@ mod tests {
             ("\u{0}", name("\u{0}"), Unknown),
             ("٣", name("٣"), Unknown),
             ("1000:1000:1000", UserKind::Malformed, Unknown),
-            ("::", UserKind::Malformed, Unknown),
+            ("nginx::", UserKind::Malformed, Unknown),
+            ("::", UserKind::Malformed, Yes),
+            ("0:0:0", UserKind::Malformed, Yes),
+            ("root:0:0", UserKind::Malformed, Yes),
+            ("4294967296:0:0", UserKind::Malformed, Yes),
         ];
         for (raw, kind, root) in rows {
             let user = User::new(raw);

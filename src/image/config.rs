@@ -209,21 +209,42 @@ impl ImageConfig {
 }
 
 impl Created {
-    /// The Unix epoch, what Bazel and others write.
-    const EPOCH: i64 = 0;
-    /// 1980-01-01T00:00:00Z, the first time that a ZIP file can hold.
-    const ZIP_EPOCH: i64 = 315_532_800;
-
+    /// No image was made before the first day of the Unix epoch had ended, nor on 1980-01-01 (the
+    /// first day that a ZIP file can hold). Builders write times of those days so that builds are
+    /// reproducible: Nix a second after the one, buildpacks a second after the other.
     fn parse(text: &str) -> Self {
-        match text.parse::<jiff::Timestamp>() {
-            Err(_) => Self::Invalid(text.to_owned()),
-            // ko and others write Go's zero time, year 1; nothing honest is older than the epoch.
-            Ok(at) if at.as_second() <= Self::EPOCH || at.as_second() == Self::ZIP_EPOCH => {
-                Self::Placeholder(at)
-            }
-            Ok(at) => Self::At(at),
+        const DAY: i64 = 24 * 60 * 60;
+        const ZIP_EPOCH: i64 = 3652 * DAY;
+        let Some(at) = rfc3339(text) else { return Self::Invalid(text.to_owned()) };
+        match at.as_second() {
+            ..DAY => Self::Placeholder(at),
+            second if (ZIP_EPOCH..ZIP_EPOCH + DAY).contains(&second) => Self::Placeholder(at),
+            _ => Self::At(at),
         }
     }
+}
+
+/// A time as Go's `time.Time` decodes it: RFC 3339 to the letter. jiff takes more forms than that.
+fn rfc3339(text: &str) -> Option<jiff::Timestamp> {
+    let (seconds, rest) = text.split_at_checked("2006-01-02T15:04:05".len())?;
+    let mut shape = seconds.bytes().zip("dddd-dd-ddTdd:dd:dd".bytes());
+    let fits = |(byte, wanted): (u8, u8)| if wanted == b'd' { byte.is_ascii_digit() } else { byte == wanted };
+    let (fraction, offset) = rest.split_at(rest.find(['Z', '+', '-'])?);
+    let (digits, nanoseconds) = match fraction.strip_prefix('.') {
+        Some(digits) if !digits.is_empty() => (digits, fraction.get(..10).unwrap_or(fraction)),
+        None if fraction.is_empty() => ("", ""),
+        _ => return None,
+    };
+    let is_offset = match offset.as_bytes() {
+        [b'Z'] => true,
+        [b'+' | b'-', h, i, b':', m, n] => [h, i, m, n].into_iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let well_formed = shape.all(fits) && digits.bytes().all(|b| b.is_ascii_digit());
+    if !well_formed || !is_offset || seconds.ends_with(":60") {
+        return None;
+    }
+    format!("{seconds}{nanoseconds}{offset}").parse().ok()
 }
 
 impl ExposedPort {
@@ -231,8 +252,9 @@ impl ExposedPort {
     fn new(raw: String) -> Self {
         let (ports, protocol) = raw.split_once('/').unwrap_or((&raw, "tcp"));
         let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-        let range = match (first.parse::<u16>(), last.parse::<u16>()) {
-            (Ok(first), Ok(last)) if first <= last && !protocol.is_empty() => {
+        let port = |text: &str| text.parse::<u16>().ok().filter(|_| !text.starts_with('+'));
+        let range = match (port(first), port(last)) {
+            (Some(first), Some(last)) if first <= last && !protocol.is_empty() => {
                 Some((first, last, protocol.to_ascii_lowercase()))
             }
             _ => None,

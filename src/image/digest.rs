@@ -76,15 +76,16 @@ impl FromStr for Digest {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, hex) = text
-            .split_once(':')
-            .ok_or_else(|| InvalidDigest(format!("{text:?} is not a digest: write algorithm:hex")))?;
+        let (name, hex) = text.split_once(':').ok_or_else(|| {
+            InvalidDigest(format!("{:?} is not a digest: write algorithm:hex", start(text)))
+        })?;
         let algorithm = match name {
             "sha256" => Algorithm::Sha256,
             "sha512" => Algorithm::Sha512,
             _ => {
                 return Err(InvalidDigest(format!(
-                    "digest algorithm {name:?} is not supported: use sha256 or sha512"
+                    "digest algorithm {:?} is not supported: use sha256 or sha512",
+                    start(name)
                 )));
             }
         };
@@ -120,6 +121,11 @@ impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// The start of foreign text, as long as a message can bear.
+fn start(text: &str) -> &str {
+    text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
 
 fn hex(bytes: &[u8]) -> Box<str> {
@@ -160,10 +166,12 @@ mod tests {
             ("short", short, "has 64 hex characters, this one has 63"),
             ("upper-case hex", &upper, "lower case"),
             ("no hex", "sha256:", "has 64 hex characters, this one has 0"),
+            ("endless", &"é".repeat(1000), "write algorithm:hex"),
         ];
         for (name, text, why) in rows {
             let error = text.parse::<Digest>().expect_err(name).to_string();
             assert!(error.contains(why), "{name}: {error}");
+            assert!(error.len() < 200, "{name}: {error}");
         }
     }
 }

@@ -143,3 +143,41 @@ fn what_go_would_read_otherwise_is_refused() {
         assert!(matches!(ImageConfig::parse(text.as_bytes()), Err(InvalidConfig::Ambiguous(_))), "{text}");
     }
 }
+
+#[test]
+fn made_up_times_say_nothing_of_the_age() {
+    let created =
+        |text: &str| ImageConfig::parse(format!(r#"{{"created":"{text}"}}"#).as_bytes()).unwrap().created;
+    for text in [
+        "0001-01-01T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "1970-01-01T00:00:01Z",
+        "1980-01-01T00:00:00Z",
+        "1980-01-01T00:00:01Z",
+        "1979-12-31T23:00:00-01:00",
+    ] {
+        assert!(matches!(created(text), Created::Placeholder(_)), "{text}");
+    }
+    for text in ["2024-01-02T03:04:05Z", "2024-01-02T03:04:05.1234567890123+05:30", "1980-01-02T00:00:00Z"] {
+        assert!(matches!(created(text), Created::At(_)), "{text}");
+    }
+    for text in [
+        "",
+        "2024-01-02",
+        "2024-01-02 03:04:05Z",
+        "2024-01-02T03:04Z",
+        "2024-01-02T03:04:05",
+        "2024-01-02t03:04:05z",
+        "2024-01-02T03:04:05.Z",
+        "2024-01-02T03:04:05,1Z",
+        "2024-01-02T03:04:60Z",
+        "2024-13-02T03:04:05Z",
+        "2024-02-30T03:04:05Z",
+        "2024-01-02T03:04:05+0530",
+        "2024-01-02T03:04:05Z[UTC]",
+        "é024-01-02T03:04:05Z",
+        "2024-01-02T03:04:05.é999999999Z",
+    ] {
+        assert_eq!(created(text), Created::Invalid(text.to_owned()), "{text}");
+    }
+}

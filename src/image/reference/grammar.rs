@@ -27,13 +27,26 @@ pub(super) fn refuse_what_is_no_name(text: &str) -> Result<(), InvalidReference>
     if is_image_id(text) {
         return refuse("is 64 hexadecimal characters, which is an image ID and not a name");
     }
-    if text.strip_prefix("sha256:").is_some_and(is_image_id) {
+    if is_digest(text) {
         return refuse(
             "is a local image ID, which only means something on one node and cannot be looked at: \
              write name@sha256:…",
         );
     }
     Ok(())
+}
+
+/// Whether a runtime would take the whole text for the ID of an image that the node has: containerd
+/// does so with whatever go-digest reads as a digest.
+fn is_digest(text: &str) -> bool {
+    let Some((algorithm, hex)) = text.split_once(':') else { return false };
+    let length = match algorithm {
+        "sha256" => 64,
+        "sha384" => 96,
+        "sha512" => 128,
+        _ => return false,
+    };
+    hex.len() == length && hex.bytes().all(is_lower_hex)
 }
 
 /// `splitDockerDomain`: what is before the first slash is a domain only if it looks like one.
@@ -54,6 +67,11 @@ fn looks_like_domain(first: &str) -> bool {
 
 /// `domain-name` or a bracketed IPv6 address, and an optional port.
 pub(super) fn check_domain(domain: &str) -> Result<(), InvalidReference> {
+    if domain.contains('@') {
+        return refuse(
+            "has credentials before its registry, or a digest before a slash: a digest comes last",
+        );
+    }
     let (host, port) = match domain.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((address, after)) => {

@@ -85,6 +85,7 @@ fn bad_references_say_what_is_wrong_with_them() {
     let long_path = format!("reg.io/{}", "a".repeat(256));
     let long_tag = format!("x:{}", "t".repeat(129));
     let image_id = format!("sha256:{HEX}");
+    let long_image_id = format!("sha512:{HEX}{HEX}");
     let upper_digest = format!("x@sha256:{}", HEX.to_uppercase());
     let rows: Vec<(&str, &str)> = vec![
         ("", "is empty"),
@@ -95,6 +96,9 @@ fn bad_references_say_what_is_wrong_with_them() {
         ("docker://nginx", "remove \"docker://\""),
         (HEX, "image ID"),
         (&image_id, "local image ID"),
+        (&long_image_id, "local image ID"),
+        ("user:hunter2@reg.io/x", "credentials before its registry"),
+        ("nginx@sha256:00/x", "a digest comes last"),
         ("Nginx", "must be lowercase: write \"library/nginx\""),
         ("ghcr.io/Acme/app", "write \"acme/app\""),
         ("foo/Bar", "must be lowercase"),
@@ -156,6 +160,7 @@ fn bad_references_say_what_is_wrong_with_them() {
         let error = input.parse::<Reference>().expect_err(input).to_string();
         assert!(error.contains(why), "{input:?}: {error}");
         assert!(!error.chars().any(char::is_control), "{input:?}: {error:?}");
+        assert!(!error.contains("hunter2"), "no secret is shown: {error}");
     }
 }
 

@@ -79,6 +79,7 @@ pub struct Index {
 
 /// What a registry serves under `/manifests/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "held one at a time, never in long lists")]
 pub enum Document {
     /// One image (or an artifact).
     Manifest(Manifest),

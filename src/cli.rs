@@ -37,6 +37,8 @@ pub enum Command {
 pub enum PolicyCommand {
     /// Run the cases that stand beside policies; no network is used.
     Test(PolicyTestArgs),
+    /// Print the reference of every field and CEL variable, as Markdown.
+    Reference,
 }
 
 /// How registries are reached; the same for every command.

@@ -10,7 +10,9 @@ pub fn crds() -> String {
     definitions().iter().map(|crd| format!("---\n{}", yaml(crd))).collect()
 }
 
-fn definitions() -> [CustomResourceDefinition; 3] {
+/// The definitions, as Kubernetes types.
+#[must_use]
+pub fn definitions() -> [CustomResourceDefinition; 3] {
     [ClusterImageConfigPolicy::crd(), ImageConfigPolicy::crd(), ImageConfigException::crd()]
 }
 

@@ -16,7 +16,6 @@ mod evaluate;
 mod expressions;
 mod glob;
 mod message;
-mod nearest;
 mod place;
 mod rules;
 mod schema;

@@ -5,6 +5,7 @@ use super::{
     AmbiguousJson, InvalidStopSignal, Platform, StopSignal, User,
     json::{self, Fault, Struct},
 };
+use crate::nearest::did_you_mean;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an image's config says.
@@ -199,6 +200,18 @@ impl ImageConfig {
         (!self.os.is_empty() && !self.architecture.is_empty()).then(|| {
             Platform::new(&self.os, &self.architecture, self.variant.as_deref(), self.os_version.as_deref())
         })
+    }
+
+    /// Whether images have a field of this name under `config`. For texts that people write by hand;
+    /// a registry's document may have any.
+    ///
+    /// # Errors
+    /// What is wrong with the name, and the nearest that exists.
+    pub fn check_field_name(name: &str) -> Result<(), String> {
+        if CONFIG_FIELDS.contains(&name) {
+            return Ok(());
+        }
+        Err(did_you_mean(&format!("images have no field {name:?}"), name, CONFIG_FIELDS))
     }
 
     /// `Env` as a map: the last of duplicates wins, an entry without `=` has an empty value.

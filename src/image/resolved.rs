@@ -143,6 +143,32 @@ impl UnresolvedKind {
         }
     }
 
+    /// The kind that [`Self::as_str`] names `name`; a rate limit without a time.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        const ALL: [UnresolvedKind; 18] = [
+            UnresolvedKind::InvalidReference,
+            UnresolvedKind::NotFound,
+            UnresolvedKind::Denied,
+            UnresolvedKind::RateLimited { retry_after_seconds: None },
+            UnresolvedKind::Unreachable,
+            UnresolvedKind::Timeout,
+            UnresolvedKind::Tls,
+            UnresolvedKind::ServerError,
+            UnresolvedKind::DigestMismatch,
+            UnresolvedKind::TooLarge,
+            UnresolvedKind::UnsupportedSchema1,
+            UnresolvedKind::NotAnImage,
+            UnresolvedKind::NoMatchingPlatform,
+            UnresolvedKind::Ambiguous,
+            UnresolvedKind::InvalidConfig,
+            UnresolvedKind::InvalidManifest,
+            UnresolvedKind::AddressRefused,
+            UnresolvedKind::Misconfigured,
+        ];
+        ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// What the reader can do next, as one short sentence.
     #[must_use]
     pub fn next_step(self) -> &'static str {

@@ -1,5 +1,7 @@
 //! `config.StopSignal`, read as moby/sys `signal.ParseSignal` reads it.
 
+use crate::nearest::nearest;
+
 /// Linux' signals, in the order of their numbers from 1 (`signal(7)`, x86 and ARM).
 const NAMES: [&str; 31] = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
@@ -55,7 +57,7 @@ impl StopSignal {
         match number_of(name) {
             Some(number) => Ok(Self { raw: raw.to_owned(), number, name: canonical_name(number) }),
             None if raw.trim() != raw => Err(refuse("it has white space around it".into())),
-            None => Err(refuse(nearest(name).map_or_else(
+            None => Err(refuse(nearest(name, NAMES).map_or_else(
                 || "no such name".to_owned(),
                 |nearest| format!("no such name; did you mean SIG{nearest}?"),
             ))),
@@ -122,38 +124,6 @@ fn canonical_name(number: i32) -> String {
         (None, 50..=63) => format!("SIGRTMAX-{}", LAST - number),
         (None, _) => number.to_string(),
     }
-}
-
-/// The name that a typing error away from `name` was probably meant.
-fn nearest(name: &str) -> Option<&'static str> {
-    NAMES
-        .iter()
-        .map(|known| (distance(name, known), *known))
-        .filter(|(distance, known)| *distance <= 2 && *distance < known.len())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
-}
-
-/// Edits (insert, remove, replace, swap neighbours) between two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(16).collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let mut best = (rows[i - 1][j] + 1)
-                    .min(rows[i][j - 1] + 1)
-                    .min(rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]));
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ mod declarations;
 mod eval;
 mod lexer;
 mod library;
-mod nearest;
 mod operators;
 mod place;
 mod program;

@@ -7,7 +7,6 @@
 use super::{
     PolicyDocument, PolicyError,
     expressions::{self, Expressions},
-    nearest::did_you_mean,
     place::{Place, Problems},
     rules, schema,
     selector::Selector,
@@ -16,6 +15,7 @@ use crate::api::v1alpha1::{
     API_VERSION, ClusterImageConfigPolicy, GROUP, ImageConfigPolicy, OnResolutionFailure, PolicySpec,
     ValidationAction,
 };
+use crate::nearest::did_you_mean;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
 

@@ -4,7 +4,8 @@
 //! never fire. So an unknown field is refused here, at any depth, with the nearest name that exists.
 //! So is a null: an empty value is more often forgotten than meant.
 
-use super::{nearest::did_you_mean, place::Place};
+use super::place::Place;
+use crate::nearest::did_you_mean;
 use kube::CustomResourceExt;
 use serde_json::{Map, Value};
 

@@ -11,11 +11,11 @@
 use super::{
     Namespace, Subject,
     glob::{Globs, domains, of_images},
-    nearest::did_you_mean,
     place::Place,
 };
 use crate::{
     api::v1alpha1::{MatchResources, Use},
+    nearest::did_you_mean,
     workload::{ImageUse, UseKind, Workload},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;

@@ -11,12 +11,12 @@ mod operators;
 use super::{
     Scope,
     declarations::{self, DECLARED, Named, Source},
-    nearest::nearest,
     program::{Mode, Node},
     syntax::{Expr, ExprKind, SyntaxError},
     types::Type,
     value::Value,
 };
+use crate::nearest::nearest;
 
 /// A checked part: its steps and its type.
 pub(super) type Checked = Result<(Node, Type), SyntaxError>;

@@ -5,7 +5,7 @@
 //! honour yet become notes, so that nothing is dropped silently.
 
 use super::{DOCKER_HUB, TlsProfile};
-use crate::registry::SettingsError;
+use crate::{nearest::nearest, registry::SettingsError};
 use std::{
     fs,
     ops::Range,
@@ -229,24 +229,4 @@ impl Reader<'_> {
         let before = self.text.as_bytes().iter().take(span.start);
         before.filter(|byte| **byte == b'\n').count() + 1
     }
-}
-
-/// The name with the fewest edits, if they are few.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.map(|near| (edits(name, near), near)).min().filter(|(edits, _)| *edits <= 3).map(|(_, near)| near)
-}
-
-/// Levenshtein's distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -1,10 +1,10 @@
 //! Calls of functions.
 
 use super::{Checked, Checker};
+use crate::nearest::nearest;
 use crate::policy::cel::{
     budget::Budget,
     library,
-    nearest::nearest,
     program::{Found, Node},
     signatures::{self, NAMESPACES, Overload},
     syntax::{Expr, ExprKind, SyntaxError},

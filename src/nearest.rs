@@ -1,8 +1,8 @@
-//! The name that was probably meant.
+//! The name that was probably meant, where one was mistyped.
 
 /// The nearest of `names` to `name`, if it is near enough to be what was meant: case aside, at most a
 /// third of its characters differ.
-pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     names
         .into_iter()
@@ -13,7 +13,7 @@ pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `text`, with the nearest of `names` behind it.
-pub(super) fn did_you_mean<'a>(text: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(text: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(name, names) {
         Some(near) => format!("{text}; did you mean {near}?"),
         None => text.to_owned(),

@@ -1,0 +1,144 @@
+//! `hullmark policy test`: policies with cases beside them, run without a network.
+//!
+//! A file of `kind: PolicyTest` stands beside the policies that it tests:
+//!
+//! ```yaml
+//! apiVersion: hullmark.dev/v1alpha1
+//! kind: PolicyTest
+//! policies: [policy.yaml]              # default: every policy in this folder
+//! now: "2026-11-23T00:00:00Z"          # what time it is, for ages
+//! nodes: [linux/amd64]                 # default: every platform of an image is judged
+//! images:
+//!   registry.acme.io/app:1:
+//!     config: { User: "1000", Labels: { team: shop } }
+//!   registry.acme.io/multi:1:
+//!     platforms:
+//!       - { platform: linux/amd64, config: { User: "1000" } }
+//!       - { platform: linux/arm64, config: {} }
+//!   registry.acme.io/gone:1: { unresolved: NotFound }
+//! cases:
+//!   - name: a numeric user is admitted
+//!     image: registry.acme.io/app:1    # a Pod with one container, app; or object: a whole object
+//!     expect: allow
+//!   - name: one platform is enough to refuse
+//!     image: registry.acme.io/multi:1
+//!     expect: deny
+//!     findings:
+//!       - { policy: non-root, rule: user, container: app, platforms: [linux/arm64], message: runs as root }
+//! ```
+//!
+//! What keeps a test honest: an inline image becomes the bytes that a registry would serve, and is read
+//! by the code that reads those; a field that does not exist is refused; a case tells every finding,
+//! or fails; a policy that finds nothing in any case is named.
+
+mod case;
+mod file;
+mod fixture;
+mod output;
+
+use crate::{
+    cli::{PolicyTestArgs, PolicyTestOutput},
+    policy::PolicySet,
+    policy_files,
+};
+use anyhow::{Context, Result, anyhow, bail};
+use case::Outcome;
+use file::TestFile;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What one file of cases gave.
+#[derive(Debug)]
+struct Suite {
+    /// The file, as it was found.
+    file: String,
+    outcomes: Vec<Outcome>,
+    /// Policies that found nothing in any case: a rule that can never fire looks like that.
+    silent: Vec<String>,
+}
+
+/// Runs every case below the folders of `args`.
+///
+/// # Errors
+/// When a file cannot be read, a policy does not compile, or there is no case at all.
+pub async fn run(args: &PolicyTestArgs, out: &mut dyn Write) -> Result<ExitCode> {
+    let mut suites = Vec::new();
+    for path in test_files(&args.dirs)? {
+        suites.extend(run_file(&path).await.with_context(|| path.display().to_string())?);
+    }
+    if suites.iter().all(|suite| suite.outcomes.is_empty()) {
+        bail!("no case in {}: write a file of kind PolicyTest beside the policies", names(&args.dirs));
+    }
+    let text = match args.output {
+        PolicyTestOutput::Text => output::text(&suites),
+        PolicyTestOutput::Json => output::json(&suites)?,
+        PolicyTestOutput::Junit => output::junit(&suites),
+    };
+    write!(out, "{text}")?;
+    let failed = suites.iter().flat_map(|suite| &suite.outcomes).any(|outcome| !outcome.problems.is_empty());
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+fn names(dirs: &[PathBuf]) -> String {
+    dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Every YAML file below `dirs`, sorted.
+fn test_files(dirs: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    let mut left = dirs.to_vec();
+    while let Some(path) = left.pop() {
+        let context = || format!("cannot read {}", path.display());
+        if fs::metadata(&path).with_context(context)?.is_dir() {
+            for entry in fs::read_dir(&path).with_context(context)? {
+                left.push(entry.with_context(context)?.path());
+            }
+        } else if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.insert(path);
+        }
+    }
+    Ok(files)
+}
+
+/// The suites of one file; none where it holds no cases.
+async fn run_file(path: &Path) -> Result<Vec<Suite>> {
+    let text = fs::read_to_string(path).context("cannot be read")?;
+    let mut suites = Vec::new();
+    for test in TestFile::parse_all(&text)? {
+        let policies = policies_of(&test, path.parent().unwrap_or(Path::new(".")))?;
+        let outcomes = case::run_all(&test, &policies).await?;
+        let fired: BTreeSet<&str> =
+            outcomes.iter().flat_map(|outcome| outcome.fired.iter().map(String::as_str)).collect();
+        let silent = policies.policies().map(|policy| policy.name).filter(|name| !fired.contains(name));
+        suites.push(Suite {
+            file: path.display().to_string(),
+            silent: silent.map(str::to_owned).collect(),
+            outcomes,
+        });
+    }
+    Ok(suites)
+}
+
+fn policies_of(test: &TestFile, folder: &Path) -> Result<PolicySet> {
+    let paths: Vec<PathBuf> = if test.policies.is_empty() {
+        vec![folder.to_owned()]
+    } else {
+        test.policies.iter().map(|policy| folder.join(policy)).collect()
+    };
+    let mut documents = Vec::new();
+    for path in &paths {
+        documents.extend(policy_files::load(path)?);
+    }
+    PolicySet::compile(&documents).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow!("{}", errors.join("\n"))
+    })
+}
+
+#[cfg(test)]
+mod tests;

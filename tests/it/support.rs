@@ -1,0 +1,23 @@
+//! Real parts for the tests: the CNCF registry, a token server it trusts, images, and commands.
+//!
+//! Everything listens on loopback, on ports that the kernel picks, in folders of its own, and is
+//! gone when the value is dropped. A part that is not installed fails the test with the line that
+//! installs it; nothing is skipped.
+
+mod command;
+mod images;
+mod push;
+mod registry;
+mod tls;
+mod token_server;
+
+pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
+pub(crate) use images::{Entry, Image, Index, helm_chart};
+pub(crate) use push::Pushed;
+pub(crate) use registry::{PASSWORD, Registry, USER};
+pub(crate) use tls::Authority;
+pub(crate) use token_server::{REFRESH_TOKEN, TokenRequest};
+
+/// What a test needs that cannot be built by cargo, and how to get it.
+pub(crate) const INSTALL: &str = "run scripts/test, which installs it \
+    (or: apt-get install -y --no-install-recommends docker-registry skopeo)";

@@ -1,1 +1,269 @@
+//! `hullmark inspect` against real registries, with skopeo as the measure.
 
+use crate::support::{
+    Authority, Entry, Hullmark, Image, Index, PASSWORD, REFRESH_TOKEN, Registry, USER, helm_chart,
+    skopeo_raw_config,
+};
+use serde_json::{Value, json};
+
+/// What a real build leaves in `config.config`, a Docker-only field included.
+fn settings() -> Value {
+    json!({
+        "User": "65532:65532", "ExposedPorts": { "8080/tcp": {} }, "Env": ["PATH=/bin", "A=b"],
+        "Entrypoint": ["/app"], "Cmd": ["--serve"], "Volumes": { "/data": {} }, "WorkingDir": "/srv",
+        "Labels": { "team": "blue" }, "StopSignal": "SIGQUIT",
+        "Healthcheck": { "Test": ["CMD", "/app", "--health"], "Interval": 30_000_000_000_u64 },
+    })
+}
+
+/// Pushes one of each kind under `repository`, and gives (name, platform, config) of every image.
+async fn push_one_of_each(registry: &Registry, repository: &str) -> Vec<(String, String, Vec<u8>)> {
+    let oci = |platform| Image::oci(platform, &settings());
+    let docker = |platform| Image::docker(platform, &settings());
+    let name = |tag: &str| format!("{repository}:{tag}");
+    let mut images = Vec::new();
+    for (tag, pushed) in [
+        ("oci", oci("linux/amd64").push(registry, &name("oci")).await),
+        ("docker", docker("linux/arm64/v8").push(registry, &name("docker")).await),
+        (
+            "oci-index",
+            Index::oci([
+                Entry::Image(oci("linux/amd64")),
+                Entry::Attestation,
+                Entry::Image(oci("linux/arm64/v8")),
+                Entry::Attestation,
+                Entry::Image(oci("linux/arm/v7")),
+            ])
+            .push(registry, &name("oci-index"))
+            .await,
+        ),
+        (
+            "docker-list",
+            Index::docker([Entry::Image(docker("linux/amd64")), Entry::Image(docker("linux/s390x"))])
+                .push(registry, &name("docker-list"))
+                .await,
+        ),
+    ] {
+        images.extend(pushed.configs.into_iter().map(|(platform, config)| (name(tag), platform, config)));
+        let by_digest = format!("{repository}@{}", pushed.digest);
+        assert!(pushed.digest.starts_with("sha256:"), "{by_digest}");
+    }
+    images
+}
+
+async fn raw_is_what_skopeo_says(registry: &Registry, repository: &str, login: Option<(&str, &str)>) {
+    let mut hullmark = Hullmark::for_registry(registry);
+    if let Some((user, password)) = login {
+        hullmark = hullmark.logged_in(registry, user, password);
+    }
+    for (name, platform, config) in push_one_of_each(registry, repository).await {
+        let image = registry.image(&name);
+        let output =
+            hullmark.run(["inspect", "-o", "raw", "--platform", &platform, &image]).await.succeeded();
+        assert_eq!(output.stdout, config, "{name} on {platform}: what was pushed");
+        let skopeo = skopeo_raw_config(registry, &name, &platform, login).await;
+        assert_eq!(output.stdout, skopeo, "{name} on {platform}: what skopeo says");
+    }
+}
+
+#[tokio::test]
+async fn raw_is_what_skopeo_says_over_plain_http() {
+    raw_is_what_skopeo_says(&Registry::plain().await, "demo/app", None).await;
+}
+
+#[tokio::test]
+async fn raw_is_what_skopeo_says_over_tls_of_a_private_authority() {
+    raw_is_what_skopeo_says(&Registry::tls().await, "demo/app", None).await;
+}
+
+#[tokio::test]
+async fn raw_is_what_skopeo_says_with_basic_authentication() {
+    raw_is_what_skopeo_says(&Registry::basic().await, "demo/app", Some((USER, PASSWORD))).await;
+}
+
+#[tokio::test]
+async fn raw_is_what_skopeo_says_with_a_users_token() {
+    raw_is_what_skopeo_says(&Registry::token().await, "private/app", Some((USER, PASSWORD))).await;
+}
+
+#[tokio::test]
+async fn raw_is_what_skopeo_says_with_an_anonymous_token() {
+    raw_is_what_skopeo_says(&Registry::token().await, "public/app", None).await;
+}
+
+#[tokio::test]
+async fn credentials_are_found_where_docker_and_podman_keep_them() {
+    let registry = Registry::basic().await;
+    let config = Image::oci("linux/amd64", &settings());
+    config.push(&registry, "demo/app:1").await;
+    let image = registry.image("demo/app:1");
+    let auth = |login: &str| json!({ "auths": { registry.host(): { "auth": login } } });
+    // alice:s3cret
+    let good = auth("YWxpY2U6czNjcmV0");
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &Value| {
+        std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+        std::fs::write(folder.path().join(name), content.to_string()).unwrap();
+        folder.path().join(name)
+    };
+    let docker_folder = file("docker/config.json", &good).parent().unwrap().to_owned();
+    let auth_file = file("auth.json", &good);
+    let runtime = file("run/containers/auth.json", &good).ancestors().nth(2).unwrap().to_owned();
+    let helper = "#!/bin/sh\n\
+        # Real helpers read the server from standard input and answer in JSON.\n\
+        [ \"$1\" = get ] || exit 1\n\
+        read -r server\n\
+        case $server in\n\
+        *127.0.0.1:*) printf '{\"ServerURL\":\"%s\",\"Username\":\"alice\",\"Secret\":\"s3cret\"}' \"$server\" ;;\n\
+        *) echo 'credentials not found in native keychain'; exit 1 ;;\n\
+        esac\n";
+    let new = || Hullmark::for_registry(&registry);
+    for (name, hullmark) in [
+        ("~/.docker/config.json", new().docker_config(&good)),
+        ("username and password fields", {
+            let login = json!({ "username": USER, "password": PASSWORD });
+            new().docker_config(&json!({ "auths": { registry.host(): login } }))
+        }),
+        ("$DOCKER_CONFIG", new().env("DOCKER_CONFIG", &docker_folder)),
+        ("$REGISTRY_AUTH_FILE", new().env("REGISTRY_AUTH_FILE", &auth_file)),
+        ("$XDG_RUNTIME_DIR/containers/auth.json", new().env("XDG_RUNTIME_DIR", &runtime)),
+        (
+            "a helper for this registry",
+            new()
+                .program("docker-credential-here", helper)
+                .docker_config(&json!({ "credHelpers": { registry.host(): "here" } })),
+        ),
+        (
+            "a helper for every registry",
+            new()
+                .program("docker-credential-here", helper)
+                .docker_config(&json!({ "credsStore": "here", "auths": { registry.host(): {} } })),
+        ),
+    ] {
+        let output = hullmark.run(["inspect", "-o", "raw", &image]).await;
+        assert_eq!(output.code, Some(0), "{name}: {}", output.stderr);
+        assert_eq!(output.stdout, config.config, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_token_is_posted() {
+    let registry = Registry::token().await;
+    let image = Image::oci("linux/amd64", &settings());
+    image.push(&registry, "private/app:1").await;
+    let config = json!({ "auths": { registry.host(): {
+        "auth": "PHRva2VuPjo=", // <token>: as docker login writes it beside an identity token
+        "identitytoken": REFRESH_TOKEN,
+    } } });
+    let hullmark = Hullmark::for_registry(&registry).docker_config(&config);
+    let output = hullmark.run(["inspect", "-o", "raw", &registry.image("private/app:1")]).await.succeeded();
+    assert_eq!(output.stdout, image.config);
+    let asked = registry.tokens().new_requests();
+    let [request] = &asked[..] else { panic!("one request for a token, not {asked:?}") };
+    assert_eq!((request.method, request.user.as_deref()), ("POST", Some(USER)));
+    assert_eq!(request.scopes, ["repository:private/app:pull"]);
+}
+
+#[tokio::test]
+async fn a_nested_index_shows_the_platforms_of_all_its_levels() {
+    let registry = Registry::plain().await;
+    let image = |platform| Entry::Image(Image::oci(platform, &settings()));
+    let inner = Index::oci([image("linux/arm64/v8"), Entry::Attestation]);
+    let outer = Index::oci([image("linux/amd64"), Entry::Nested(inner)]);
+    let pushed = outer.push(&registry, "demo/nested:1").await;
+    let hullmark = Hullmark::for_registry(&registry);
+    for (platform, config) in pushed.configs {
+        let name = registry.image("demo/nested:1");
+        let output = hullmark.run(["inspect", "-o", "raw", "--platform", &platform, &name]).await.succeeded();
+        assert_eq!(output.stdout, config, "{platform}");
+    }
+}
+
+#[tokio::test]
+async fn each_failure_says_what_failed_and_what_to_do() {
+    let plain = Registry::plain().await;
+    let basic = Registry::basic().await;
+    let token = Registry::token().await;
+    let tls = Registry::tls().await;
+    let image = Image::oci("linux/amd64", &settings());
+    for (registry, name) in
+        [(&plain, "demo/app:1"), (&basic, "demo/app:1"), (&token, "private/app:1"), (&tls, "demo/app:1")]
+    {
+        image.push(registry, name).await;
+    }
+    Index::oci([Entry::Image(image.clone())]).push(&plain, "demo/index:1").await;
+    helm_chart().push(&plain, "demo/chart:1").await;
+    let spoiled = image.clone().with_config(b"{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{}}");
+    let spoiled = spoiled.push(&plain, "demo/spoiled:1").await;
+    std::fs::write(plain.blob_file(&spoiled.config_digest), b"{\"config\":{\"User\":\"evil\"}}").unwrap();
+
+    let to = Hullmark::for_registry;
+    let strangers = tls.hosts_dir_trusting(&Authority::new());
+    let rows = [
+        ("no such tag", to(&plain), plain.image("demo/app:9"), "not found"),
+        ("no such repository", to(&plain), plain.image("demo/nothing:1"), "not found"),
+        ("Basic, anonymous", to(&basic), basic.image("demo/app:1"), "denied"),
+        (
+            "Basic, wrong password",
+            to(&basic).logged_in(&basic, USER, "wrong"),
+            basic.image("demo/app:1"),
+            "denied",
+        ),
+        ("token, anonymous", to(&token), token.image("private/app:1"), "denied"),
+        (
+            "token, wrong password",
+            to(&token).logged_in(&token, USER, "wrong"),
+            token.image("private/app:1"),
+            "denied",
+        ),
+        (
+            "another authority",
+            Hullmark::new().allowing_loopback().env("HULLMARK_HOSTS_DIR", &strangers),
+            tls.image("demo/app:1"),
+            "certificate",
+        ),
+        ("unknown authority", Hullmark::new().allowing_loopback(), tls.image("demo/app:1"), "certificate"),
+        (
+            "plain http without a hosts.toml",
+            Hullmark::new().allowing_loopback(),
+            plain.image("demo/app:1"),
+            "hosts.toml",
+        ),
+        (
+            "loopback without --allow-address",
+            Hullmark::new().env("HULLMARK_HOSTS_DIR", plain.hosts_dir()),
+            plain.image("demo/app:1"),
+            "--allow-address",
+        ),
+        ("an artifact", to(&plain), plain.image("demo/chart:1"), "not a container image"),
+        ("a spoiled blob", to(&plain), plain.image("demo/spoiled:1"), "digest"),
+        ("a bad reference", to(&plain), plain.image("Demo/App:1"), "lower"),
+    ];
+    for (name, hullmark, image, expected) in rows {
+        let output = hullmark.run(["inspect", "-o", "raw", &image]).await;
+        assert_eq!(output.code, Some(2), "{name}: {}{}", output.text(), output.stderr);
+        assert_eq!(output.text(), "", "{name}: nothing on standard output");
+        let said = output.stderr.to_lowercase();
+        assert!(said.contains(expected), "{name}: wanted {expected:?} in: {said}");
+        assert!(said.contains(&image.to_lowercase()), "{name}: names the image: {said}");
+        for secret in [PASSWORD, "wrong", "evil", "bearer ", "basic "] {
+            let named_in_the_test = name.contains(secret);
+            assert!(named_in_the_test || !said.contains(secret), "{name}: tells {secret:?}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_platform_that_an_index_lacks_is_named_with_those_it_has() {
+    let registry = Registry::plain().await;
+    let entries = ["linux/amd64", "linux/arm64/v8"].map(|p| Entry::Image(Image::oci(p, &settings())));
+    Index::oci(entries).push(&registry, "demo/index:1").await;
+    let name = registry.image("demo/index:1");
+    let hullmark = Hullmark::for_registry(&registry);
+    let said = hullmark.run(["inspect", "--platform", "windows/amd64", &name]).await.failed();
+    for expected in ["windows/amd64", "linux/amd64", "linux/arm64"] {
+        assert!(said.contains(expected), "wanted {expected} in: {said}");
+    }
+    let said = hullmark.run(["inspect", "-o", "raw", &name]).await.failed();
+    assert!(said.contains("--platform"), "raw needs one platform, and says so: {said}");
+}

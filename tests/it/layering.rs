@@ -27,6 +27,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", CORE_AND_REVIEW),
     ("check", CORE_AND_REVIEW),
     ("inspect", CORE_AND_REVIEW),
+    ("crds", &["api"]),
+    ("auth_files", CORE_AND_REVIEW),
     ("policy_files", CORE_AND_REVIEW),
     ("telemetry", CORE_AND_REVIEW),
 ];

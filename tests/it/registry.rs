@@ -3,7 +3,7 @@
 use crate::support::{Entry, Image, Index, PASSWORD, Registry, TokenRequest, USER};
 use hullmark::{
     credential::Credentials,
-    image::{Freshness, PlatformFilter, ResolvedImage, Unresolved, UnresolvedKind},
+    image::{Freshness, PlatformFilter, ResolvedImage, RunsAsRoot, Unresolved, UnresolvedKind},
     registry::{Purpose, Settings},
     review::ResolveImage,
 };
@@ -219,14 +219,120 @@ async fn what_is_no_image_is_told_apart_from_what_is_not_there() {
         ("demo/chart:2", UnresolvedKind::NotFound),
         ("demo/other:1", UnresolvedKind::NotFound),
         ("demo/lost:1", UnresolvedKind::NotFound),
+        ("demo/empty:1", UnresolvedKind::InvalidManifest),
     ] {
         let failure = walker.resolve(name, &[]).await.unwrap_err();
         assert_eq!(failure.kind, expected, "{name}: {failure}");
     }
-    let empty = walker.resolve("demo/empty:1", &[]).await.unwrap_err();
-    assert!(
-        matches!(empty.kind, UnresolvedKind::NotAnImage | UnresolvedKind::NoMatchingPlatform),
-        "an index without entries: {:?}: {empty}",
-        empty.kind
-    );
+}
+
+#[tokio::test]
+async fn odd_users_come_through_a_registry_with_their_meaning() {
+    use RunsAsRoot::{No, Unknown, Yes};
+    let registry = Registry::plain().await;
+    let walker = Walker::new(&registry);
+    for (number, (user, expected)) in [
+        ("", Yes),
+        (":", Yes),
+        (":0", Yes),
+        (":1000", Yes),
+        ("0", Yes),
+        ("00", Yes),
+        ("+0", Yes),
+        ("-0", Yes),
+        ("0000:0", Yes),
+        ("root", Yes),
+        ("root:root", Yes),
+        ("1000", No),
+        ("1000:1000", No),
+        ("1000:0", No),
+        ("2147483647", No),
+        ("2147483648", Yes),
+        ("4294967296", Yes),
+        ("99999999999999999999", Yes),
+        ("nginx", Unknown),
+        ("user:group", Unknown),
+        ("$UID", Unknown),
+        ("0x0", Unknown),
+        ("1e3", Unknown),
+        ("a b", Unknown),
+        ("nul\0", Unknown),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for make in [Image::oci, Image::docker] {
+            let image = make("linux/amd64", &json!({ "User": user }));
+            let name = format!("demo/user{number}:{:?}", image.format);
+            image.push(&registry, &name).await;
+            let resolved = walker.resolve(&name, &[]).await.unwrap();
+            let config = &resolved.platforms[0].config;
+            assert_eq!(config.user.raw(), user, "as written");
+            assert_eq!(config.user.runs_as_root(), expected, "{user:?}");
+        }
+    }
+    for (tag, settings) in [("absent", json!({})), ("null", json!({ "User": null })), ("none", json!(null))] {
+        let name = format!("demo/user:{tag}");
+        Image::oci("linux/amd64", &settings).push(&registry, &name).await;
+        let resolved = walker.resolve(&name, &[]).await.unwrap();
+        assert_eq!(resolved.platforms[0].config.user.runs_as_root(), Yes, "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn odd_stop_signals_come_through_a_registry_with_their_meaning() {
+    let registry = Registry::plain().await;
+    let walker = Walker::new(&registry);
+    for (number, (signal, expected)) in [
+        ("SIGTERM", Some(("SIGTERM", 15))),
+        ("TERM", Some(("SIGTERM", 15))),
+        ("sigterm", Some(("SIGTERM", 15))),
+        ("15", Some(("SIGTERM", 15))),
+        ("9", Some(("SIGKILL", 9))),
+        ("SIGRTMIN+3", Some(("SIGRTMIN+3", 37))),
+        ("RTMAX-1", Some(("SIGRTMAX-1", 63))),
+        ("64", Some(("SIGRTMAX", 64))),
+        ("0", None),
+        ("SIGFOO", None),
+        ("SIGSIGTERM", None),
+        ("SIGRTMIN+16", None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("demo/signal{number}:1");
+        Image::docker("linux/amd64", &json!({ "StopSignal": signal })).push(&registry, &name).await;
+        let resolved = walker.resolve(&name, &[]).await.unwrap();
+        let stop_signal = resolved.platforms[0].config.stop_signal.as_ref().expect(signal);
+        let found = stop_signal.as_ref().ok().map(|known| (known.name(), known.number()));
+        assert_eq!(found, expected, "{signal:?}");
+    }
+    for (tag, settings) in [("absent", json!({})), ("empty", json!({ "StopSignal": "" }))] {
+        let name = format!("demo/signal:{tag}");
+        Image::oci("linux/amd64", &settings).push(&registry, &name).await;
+        let resolved = walker.resolve(&name, &[]).await.unwrap();
+        assert_eq!(resolved.platforms[0].config.stop_signal, None, "{tag}");
+    }
+}
+
+#[tokio::test]
+async fn a_config_that_two_readers_would_read_differently_is_refused() {
+    let registry = Registry::plain().await;
+    let walker = Walker::new(&registry);
+    for (tag, config) in [
+        ("twice", r#"{"config":{"User":"1000","User":"0"}}"#),
+        ("case", r#"{"config":{"User":"1000","user":"0"}}"#),
+        ("folded", "{\"config\":{\"User\":\"1000\",\"U\u{17f}er\":\"0\"}}"),
+        ("outer", r#"{"config":{"User":"1000"},"Config":{"User":"0"}}"#),
+    ] {
+        let name = format!("demo/ambiguous:{tag}");
+        image("1000").with_config(config.as_bytes()).push(&registry, &name).await;
+        let refused = walker.resolve(&name, &[]).await.unwrap_err();
+        assert_eq!(refused.kind, UnresolvedKind::Ambiguous, "{tag}: {refused}");
+    }
+    // Docker's leftovers of the build container are not ambiguous, and not what runs.
+    let leftovers = br#"{"container_config":{"User":"0"},"config":{"User":"1000"}}"#;
+    image("1000").with_config(leftovers).push(&registry, "demo/leftovers:1").await;
+    let resolved = walker.resolve("demo/leftovers:1", &[]).await.unwrap();
+    assert_eq!(resolved.platforms[0].config.user.raw(), "1000");
 }

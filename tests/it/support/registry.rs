@@ -223,7 +223,8 @@ impl Registry {
 impl Drop for Registry {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- access log of {}\n{}", self.address, self.log("access.log"));
+            let requests: Vec<_> = self.log("access.log").lines().map(request).collect();
+            eprintln!("--- requests to {}:\n{}", self.address, requests.join("\n"));
         }
         // It may have ended by itself; both calls then have nothing to do.
         let _ = self.process.kill();

@@ -272,3 +272,97 @@ async fn a_platform_that_an_index_lacks_is_named_with_those_it_has() {
     let said = hullmark.run(["inspect", "-o", "raw", &name]).await.failed();
     assert!(said.contains("--platform"), "raw needs one platform, and says so: {said}");
 }
+
+#[tokio::test]
+async fn json_carries_what_the_image_says_word_for_word() {
+    let registry = Registry::plain().await;
+    let mut arguments = vec!["inspect".to_owned(), "-o".to_owned(), "json".to_owned()];
+    let odd = [
+        ("+0", "RTMAX-1"),
+        ("00", "15"),
+        (":0", "SIGFOO"),
+        ("4294967296", "SIGRTMIN+3"),
+        ("nginx:www", "TERM"),
+    ];
+    for (number, (user, signal)) in odd.into_iter().enumerate() {
+        let name = format!("demo/odd{number}:1");
+        let settings = json!({ "User": user, "StopSignal": signal });
+        Image::oci("linux/amd64", &settings).push(&registry, &name).await;
+        arguments.push(registry.image(&name));
+    }
+    let hullmark = Hullmark::for_registry(&registry);
+    let output = hullmark.run(&arguments).await.succeeded().json();
+    let images = output.as_array().expect("several images are a list");
+    assert_eq!(images.len(), odd.len());
+    for (image, (user, signal)) in images.iter().zip(odd) {
+        for value in [user, signal] {
+            assert!(names(image, value), "{value:?} is not in {image}");
+        }
+    }
+    let one = hullmark.run(&arguments[..4]).await.succeeded().json();
+    assert_eq!(one, images[0], "one image is an object, the same as in a list");
+}
+
+/// Whether `value` is somewhere in `json`, as a whole string.
+fn names(json: &Value, value: &str) -> bool {
+    match json {
+        Value::String(text) => text == value,
+        Value::Array(items) => items.iter().any(|item| names(item, value)),
+        Value::Object(fields) => fields.values().any(|field| names(field, value)),
+        _ => false,
+    }
+}
+
+#[tokio::test]
+async fn the_summary_for_a_person_shows_every_platform() {
+    let registry = Registry::plain().await;
+    let entry = |platform| Entry::Image(Image::oci(platform, &settings()));
+    let index = Index::oci([entry("linux/amd64"), Entry::Attestation, entry("linux/arm/v7")]);
+    let pushed = index.push(&registry, "demo/app:1").await;
+    let hullmark = Hullmark::for_registry(&registry);
+    let output = hullmark.run(["inspect", &registry.image("demo/app:1")]).await.succeeded();
+    let text = output.text();
+    for expected in [
+        &*pushed.digest,
+        &pushed.config_digest,
+        "linux/amd64",
+        "linux/arm/v7",
+        "65532:65532",
+        "SIGQUIT",
+        "/app",
+        "--serve",
+        "A=b",
+        "8080/tcp",
+        "/data",
+        "team",
+        "blue",
+        "2026-01-02",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+    }
+    assert!(!text.contains("unknown/unknown"), "an attestation is no platform:\n{text}");
+    assert!(!text.contains('\u{1b}'), "no colours where there is no terminal:\n{text}");
+}
+
+#[tokio::test]
+async fn verbose_shows_each_exchange_and_no_secret() {
+    let registry = Registry::token().await;
+    Image::oci("linux/amd64", &settings()).push(&registry, "private/app:1").await;
+    let hullmark = Hullmark::for_registry(&registry).logged_in(&registry, USER, PASSWORD);
+    let image = registry.image("private/app:1");
+    let output = hullmark.run(["inspect", "-v", "-o", "raw", &image]).await.succeeded();
+    let said = &output.stderr;
+    let manifests: Vec<_> =
+        said.lines().filter(|line| line.contains("/v2/private/app/manifests/1")).collect();
+    let [refused, served] = manifests[..] else { panic!("two requests for the manifest in:\n{said}") };
+    for (line, status) in [(refused, "401"), (served, "200")] {
+        for expected in ["GET", status, "ms"] {
+            assert!(line.contains(expected), "{expected} is not in {line}");
+        }
+    }
+    assert!(said.contains("/token?"), "{said}");
+    assert!(said.contains("/v2/private/app/blobs/sha256:"), "{said}");
+    for secret in [PASSWORD, "eyJ", "YWxpY2U6", "Authorization"] {
+        assert!(!said.contains(secret), "tells {secret:?}:\n{said}");
+    }
+}

@@ -1,6 +1,8 @@
 //! The one integration binary: the real `hullmark` against real parts, on loopback only.
 
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod inspect;
 #[cfg(test)]
 mod layering;

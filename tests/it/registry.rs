@@ -336,3 +336,16 @@ async fn a_config_that_two_readers_would_read_differently_is_refused() {
     let resolved = walker.resolve("demo/leftovers:1", &[]).await.unwrap();
     assert_eq!(resolved.platforms[0].config.user.raw(), "1000");
 }
+
+#[tokio::test]
+async fn annotations_and_sizes_of_the_manifest_come_through() {
+    let registry = Registry::plain().await;
+    let base = "org.opencontainers.image.base.name";
+    let mut image = image("1000").with_annotations(json!({ base: "docker.io/library/debian:12" }));
+    image.layers = vec![vec![1; 1000], vec![2; 24]];
+    image.push(&registry, "demo/app:1").await;
+    let resolved = Walker::new(&registry).resolve("demo/app:1", &[]).await.unwrap();
+    let [platform] = &resolved.platforms[..] else { panic!("one platform: {resolved:?}") };
+    assert_eq!(platform.annotations[base], "docker.io/library/debian:12");
+    assert_eq!((&*platform.layer_sizes, platform.compressed_size()), (&[1000, 24][..], 1024));
+}

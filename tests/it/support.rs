@@ -11,9 +11,8 @@ mod registry;
 mod tls;
 mod token_server;
 
-pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
+pub(crate) use command::{Hullmark, skopeo_raw_config};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
-pub(crate) use push::Pushed;
 pub(crate) use registry::{PASSWORD, Registry, USER};
 pub(crate) use tls::Authority;
 pub(crate) use token_server::{REFRESH_TOKEN, TokenRequest};

@@ -16,6 +16,11 @@ fn settings() -> Value {
     })
 }
 
+/// Bytes as text, so that a difference can be read.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
 /// Pushes one of each kind under `repository`, and gives (name, platform, config) of every image.
 async fn push_one_of_each(registry: &Registry, repository: &str) -> Vec<(String, String, Vec<u8>)> {
     let oci = |platform| Image::oci(platform, &settings());
@@ -60,9 +65,9 @@ async fn raw_is_what_skopeo_says(registry: &Registry, repository: &str, login: O
         let image = registry.image(&name);
         let output =
             hullmark.run(["inspect", "-o", "raw", "--platform", &platform, &image]).await.succeeded();
-        assert_eq!(output.stdout, config, "{name} on {platform}: what was pushed");
+        assert_eq!(output.text(), text(&config), "{name} on {platform}: what was pushed");
         let skopeo = skopeo_raw_config(registry, &name, &platform, login).await;
-        assert_eq!(output.stdout, skopeo, "{name} on {platform}: what skopeo says");
+        assert_eq!(output.text(), text(&skopeo), "{name} on {platform}: what skopeo says");
     }
 }
 
@@ -142,7 +147,7 @@ async fn credentials_are_found_where_docker_and_podman_keep_them() {
     ] {
         let output = hullmark.run(["inspect", "-o", "raw", &image]).await;
         assert_eq!(output.code, Some(0), "{name}: {}", output.stderr);
-        assert_eq!(output.stdout, config.config, "{name}");
+        assert_eq!(output.text(), text(&config.config), "{name}");
     }
 }
 
@@ -157,7 +162,7 @@ async fn an_identity_token_is_posted() {
     } } });
     let hullmark = Hullmark::for_registry(&registry).docker_config(&config);
     let output = hullmark.run(["inspect", "-o", "raw", &registry.image("private/app:1")]).await.succeeded();
-    assert_eq!(output.stdout, image.config);
+    assert_eq!(output.text(), text(&image.config));
     let asked = registry.tokens().new_requests();
     let [request] = &asked[..] else { panic!("one request for a token, not {asked:?}") };
     assert_eq!((request.method, request.user.as_deref()), ("POST", Some(USER)));
@@ -175,7 +180,7 @@ async fn a_nested_index_shows_the_platforms_of_all_its_levels() {
     for (platform, config) in pushed.configs {
         let name = registry.image("demo/nested:1");
         let output = hullmark.run(["inspect", "-o", "raw", "--platform", &platform, &name]).await.succeeded();
-        assert_eq!(output.stdout, config, "{platform}");
+        assert_eq!(output.text(), text(&config), "{platform}");
     }
 }
 

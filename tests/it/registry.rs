@@ -219,7 +219,7 @@ async fn what_is_no_image_is_told_apart_from_what_is_not_there() {
         ("demo/chart:2", UnresolvedKind::NotFound),
         ("demo/other:1", UnresolvedKind::NotFound),
         ("demo/lost:1", UnresolvedKind::NotFound),
-        ("demo/empty:1", UnresolvedKind::InvalidManifest),
+        ("demo/empty:1", UnresolvedKind::NotAnImage),
     ] {
         let failure = walker.resolve(name, &[]).await.unwrap_err();
         assert_eq!(failure.kind, expected, "{name}: {failure}");

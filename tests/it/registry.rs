@@ -14,10 +14,13 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// What was asked for, and the answer's status.
+type Seen = (Purpose, Option<u16>);
+
 /// Hullmark's client, and what it says that it sent.
 struct Walker {
     registry: hullmark::registry::Registry,
-    exchanges: Arc<Mutex<Vec<(Purpose, Option<u16>)>>>,
+    exchanges: Arc<Mutex<Vec<Seen>>>,
     host: String,
 }
 
@@ -48,7 +51,7 @@ impl Walker {
     }
 
     /// The exchanges since the last call.
-    fn new_exchanges(&self) -> Vec<(Purpose, Option<u16>)> {
+    fn new_exchanges(&self) -> Vec<Seen> {
         std::mem::take(&mut self.exchanges.lock().unwrap())
     }
 }
@@ -194,7 +197,7 @@ async fn bytes_that_do_not_match_their_digest_are_refused_and_not_kept() {
         let file = registry.blob_file(digest);
         let good = std::fs::read(&file).unwrap();
         // Still JSON of the same length, so that nothing but the digest can tell.
-        let evil = String::from_utf8(good.clone()).unwrap().replacen("2", "3", 1);
+        let evil = String::from_utf8(good.clone()).unwrap().replacen('2', "3", 1);
         std::fs::write(&file, evil).unwrap();
         let refused = walker.resolve("demo/app:1", &[]).await.unwrap_err();
         assert_eq!(refused.kind, UnresolvedKind::DigestMismatch, "{what}: {refused}");

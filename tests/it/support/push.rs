@@ -123,10 +123,10 @@ impl<'a> Target<'a> {
         };
         let response = request.send().await.unwrap();
         let (status, url) = (response.status(), response.url().clone());
-        if status != wanted {
-            panic!("{url}: {status}: {}", response.text().await.unwrap_or_default());
+        if status == wanted {
+            return response;
         }
-        response
+        panic!("{url}: {status}: {}", response.text().await.unwrap_or_default());
     }
 
     /// Pushes a blob and gives its descriptor.

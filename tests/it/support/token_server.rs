@@ -2,7 +2,7 @@
 //! tokens that carry their certificate (`x5c`).
 //!
 //! Everybody may pull `public/…`; [`USER`] may do anything, with a password (GET) or with
-//! [`REFRESH_TOKEN`] (POST, OAuth2). Like Docker Hub's, it gives a token without any access rather
+//! [`REFRESH_TOKEN`] (POST, as in OAuth 2). Like Docker Hub's, it gives a token without any access rather
 //! than an error to a caller who may not read, and an error only for a wrong password.
 
 use super::registry::{PASSWORD, USER};
@@ -10,7 +10,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{RawQuery, State},
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{HeaderMap, HeaderValue, StatusCode, header::AUTHORIZATION},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -32,7 +32,7 @@ use std::{
 pub(crate) const SERVICE: &str = "registry.test";
 /// Who signs them (`iss`).
 pub(crate) const ISSUER: &str = "tokens.test";
-/// An identity token, as `docker login` stores it for registries that do OAuth2.
+/// An identity token, as `docker login` stores it for registries that do OAuth 2.
 pub(crate) const REFRESH_TOKEN: &str = "opaque-identity-token";
 
 /// One request for a token, as the server understood it.
@@ -83,8 +83,8 @@ impl TokenServer {
 
     /// A token, without asking over HTTP.
     pub(crate) fn sign(&self, user: &str, access: &[(&str, &[&str])]) -> String {
-        let access = access.iter().map(|(name, actions)| granted(name, actions)).collect();
-        self.issuer.sign(user, access)
+        let access: Vec<_> = access.iter().map(|(name, actions)| granted(name, actions)).collect();
+        self.issuer.sign(user, &access)
     }
 
     /// The requests since the last call, oldest first.
@@ -99,7 +99,7 @@ async fn by_get(
     headers: HeaderMap,
 ) -> Response {
     let query = Form::parse(query.unwrap_or_default().as_bytes());
-    let user = match headers.get(AUTHORIZATION).map(|value| value.as_bytes()) {
+    let user = match headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) {
         None => None,
         Some(value) if value == super::command::basic(USER, PASSWORD).as_bytes() => Some(USER),
         Some(_) => return refuse("wrong password"),
@@ -123,19 +123,19 @@ fn refuse(why: &str) -> Response {
 
 impl Issuer {
     fn answer(&self, method: &'static str, user: Option<&'static str>, form: &Form) -> Response {
-        // Docker's CLI sends one scope parameter for each; OAuth2 separates by spaces. Both are legal.
+        // Docker's CLI sends one scope parameter for each; OAuth 2 separates by spaces. Both are legal.
         let scopes: Vec<_> =
             form.all("scope").flat_map(|scope| scope.split(' ')).map(str::to_owned).collect();
-        let access = scopes.iter().filter_map(|scope| access(scope, user)).collect();
-        let token = self.sign(user.unwrap_or(""), access);
+        let access: Vec<_> = scopes.iter().filter_map(|scope| access(scope, user)).collect();
+        let token = self.sign(user.unwrap_or(""), &access);
         let request = TokenRequest { method, user: user.map(str::to_owned), scopes };
         self.requests.lock().unwrap().push(request);
-        // GET answers with Docker's field name, POST with OAuth2's.
+        // GET answers with Docker's field name, POST with OAuth 2's.
         let field = if method == "GET" { "token" } else { "access_token" };
         json!({ field: token, "expires_in": 300 }).to_string().into_response()
     }
 
-    fn sign(&self, user: &str, access: Vec<Value>) -> String {
+    fn sign(&self, user: &str, access: &[Value]) -> String {
         let header =
             json!({ "typ": "JWT", "alg": "ES256", "x5c": [STANDARD.encode(self.certificate.der())] });
         let now = now();

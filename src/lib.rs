@@ -1,6 +1,7 @@
 //! Hullmark.
 pub mod admission;
 pub mod api;
+pub mod app;
 pub mod auth_files;
 pub mod cli;
 pub mod crds;

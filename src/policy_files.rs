@@ -11,7 +11,7 @@ pub use watch::{Reload, Watched, watch};
 
 use crate::{
     policy::{PolicyDocument, PolicyError, PolicySet},
-    yaml,
+    text, yaml,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -44,7 +44,7 @@ pub enum Refused {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// Its policies do not compile: every error of every document.
-    #[error("{} in the policies:{}", count(.0.len()), lines(.0))]
+    #[error("{} in the policies:{}", text::count(.0.len(), "error"), lines(.0))]
     Compile(Vec<PolicyError>),
 }
 
@@ -188,10 +188,6 @@ fn fingerprint(files: &[File]) -> [u8; 32] {
         }
     }
     hash.finalize().into()
-}
-
-fn count(errors: usize) -> String {
-    if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") }
 }
 
 fn lines(errors: &[PolicyError]) -> String {

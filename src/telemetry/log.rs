@@ -68,7 +68,9 @@ fn parse(filter: &str) -> Result<EnvFilter, LogError> {
             "--log {filter:?}: neither error, warn, info, debug or trace, nor directives such as warn,hullmark=debug"
         ))
     };
-    let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    // An empty word would be taken for `error`.
+    let is_level =
+        |word: &str| !word.is_empty() && word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
     if filter.split(',').map(str::trim).any(|directive| !directive.contains('=') && !is_level(directive)) {
         return Err(unreadable());
     }

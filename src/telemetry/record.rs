@@ -9,6 +9,7 @@ use crate::{
     image::ResolvedImage,
     policy::{Decision, Enforcement, Finding, FindingKind},
     review::Review,
+    text::clean,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
@@ -42,12 +43,12 @@ pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                request.uid = bounded(&outcome.request.uid, MAX_NAME),
-                request.namespace = outcome.request.namespace.as_deref().map(|name| bounded(name, MAX_NAME)),
-                request.kind = bounded(&outcome.request.kind, MAX_NAME),
-                request.name = bounded(&outcome.request.name, MAX_NAME),
+                request.uid = clean(&outcome.request.uid, MAX_NAME),
+                request.namespace = outcome.request.namespace.as_deref().map(|name| clean(name, MAX_NAME)),
+                request.kind = clean(&outcome.request.kind, MAX_NAME),
+                request.name = clean(&outcome.request.name, MAX_NAME),
                 request.operation = operation(outcome.request.operation),
-                request.user = bounded(&outcome.request.user, MAX_NAME),
+                request.user = clean(&outcome.request.user, MAX_NAME),
                 request.dry_run = outcome.request.dry_run,
                 verdict = verdict(outcome),
                 would_be = decision(outcome.answer.would_be),
@@ -83,8 +84,8 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
     metrics.took(Stage::Judging, review.judging);
     for finding in &review.verdict.findings {
         metrics.found(FindingLabels {
-            policy: bounded(&finding.policy, MAX_NAME),
-            rule: bounded(&finding.rule, MAX_NAME),
+            policy: clean(&finding.policy, MAX_NAME),
+            rule: clean(&finding.rule, MAX_NAME),
             kind: finding_kind(finding),
         });
     }
@@ -100,7 +101,7 @@ fn images(review: &Review) -> Value {
         .iter()
         .filter_map(|fact| fact.image.as_ref()?.as_ref().ok())
         .map(|image: &std::sync::Arc<ResolvedImage>| {
-            (bounded(&image.reference.to_string(), MAX_MESSAGE), image.digest.to_string())
+            (clean(&image.reference.to_string(), MAX_MESSAGE), image.digest.to_string())
         })
         .take(MAX_ITEMS)
         .collect();
@@ -114,12 +115,12 @@ fn findings(review: &Review) -> Value {
         .take(MAX_ITEMS)
         .map(|finding| {
             json!({
-                "policy": bounded(&finding.policy, MAX_NAME),
-                "rule": bounded(&finding.rule, MAX_NAME),
+                "policy": clean(&finding.policy, MAX_NAME),
+                "rule": clean(&finding.rule, MAX_NAME),
                 "kind": finding_kind(finding),
                 "action": enforcement(finding.enforcement),
-                "container": bounded(&finding.container, MAX_NAME),
-                "message": bounded(&finding.message, MAX_MESSAGE),
+                "container": clean(&finding.container, MAX_NAME),
+                "message": clean(&finding.message, MAX_MESSAGE),
             })
         })
         .collect();
@@ -127,16 +128,6 @@ fn findings(review: &Review) -> Value {
         list.push(json!({ "more": all.len() - MAX_ITEMS }));
     }
     Value::Array(list)
-}
-
-/// At most `max` characters, and none that could forge a line or move a terminal's cursor.
-fn bounded(text: &str, max: usize) -> String {
-    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    let mut bounded: String = text.chars().take(max).map(clean).collect();
-    if text.chars().nth(max).is_some() {
-        bounded.push('…');
-    }
-    bounded
 }
 
 fn milliseconds(time: Duration) -> f64 {

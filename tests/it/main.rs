@@ -12,3 +12,4 @@ mod lying;
 mod registry;
 #[cfg(test)]
 mod support;
+mod serve;

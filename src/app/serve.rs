@@ -1,0 +1,210 @@
+//! `hullmark serve`: everything is read and checked before a port is opened, then served until a signal.
+
+use super::now;
+use crate::{
+    admission::Mode,
+    auth_files::{AuthFiles, Environment},
+    cli::{LogFormat, ServeArgs},
+    policy_files::{self, Watched},
+    registry::{Registry, Settings as RegistrySettings},
+    review::Reviewer,
+    server::{self, Certificates, Observe, Readiness, Reviewed, Running, Settings, Webhook},
+    telemetry::{self, Metrics, Outcome, log},
+};
+use anyhow::Context;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How often policy files are looked at.
+const POLICIES_CHECK: Duration = Duration::from_secs(2);
+/// How often certificate files are looked at.
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
+/// Time for requests in flight, after the drain: the longest that the API server waits.
+const FINISH: Duration = Duration::from_secs(30);
+/// The version of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs the webhook until SIGTERM or SIGINT, then drains. A second signal ends it at once.
+///
+/// # Errors
+/// Whatever keeps the webhook from starting, as a text for the person who started it: policies,
+/// certificates, settings of registries, a port in use. The exit code for these is 2.
+pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let format = match args.log_format {
+        LogFormat::Json => log::Format::Json,
+        LogFormat::Text => log::Format::Text,
+    };
+    let _flush = log::init(format, &args.log)?;
+    // Listened for before anything is open, so that an early signal is not lost.
+    let mut stop = Stop::new()?;
+    let mut running = start(&args).await?;
+    tokio::select! {
+        name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
+        () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
+    }
+    tokio::select! {
+        () = running.stop() => tracing::info!("stopped"),
+        name = stop.wait() => {
+            tracing::warn!(signal = name, "stopped at once, by a second signal");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
+    let loaded = policy_files::compile(&args.policies)?;
+    let certificates = Arc::new(certificates(args)?);
+    let registry = Registry::new(RegistrySettings {
+        hosts_dir: args.registry.hosts_dir.clone(),
+        allow_addresses: args.registry.allow_addresses.clone(),
+        ..RegistrySettings::default()
+    })?;
+    let credentials = AuthFiles::read(&Environment::read(|name| std::env::var_os(name)));
+    for note in registry.notes().into_iter().chain(credentials.notes()) {
+        tracing::warn!(note, "registry settings");
+    }
+    let watched = policy_files::watch(args.policies.clone(), loaded, POLICIES_CHECK);
+    let recorder = Arc::new(Recorder::new(VERSION));
+    let webhook = Webhook {
+        reviewer: Reviewer {
+            images: registry,
+            credentials,
+            nodes: (!args.platforms.is_empty()).then(|| args.platforms.clone()),
+        },
+        policies: watched.policies.clone(),
+        mode: if args.audit { Mode::Audit } else { Mode::Enforce },
+        observer: Arc::clone(&recorder),
+        clock: now,
+    };
+    let settings = Settings {
+        listen: args.listen,
+        health_listen: args.health_listen,
+        drain: args.drain,
+        finish: FINISH,
+        certificate_check: CERTIFICATE_CHECK,
+    };
+    let running = server::start(settings, Arc::clone(&certificates), webhook).await?;
+    if let (Some(path), Some(pem)) = (&args.write_ca, certificates.authority_pem()) {
+        // After the port is open: whoever waits for the file can connect at once.
+        write_whole(path, pem).with_context(|| format!("--write-ca {}", path.display()))?;
+    }
+    tokio::spawn(tell_reloads(watched.clone(), running.readiness.clone(), recorder));
+    announce(args, &running, &certificates, &watched);
+    Ok(running)
+}
+
+fn certificates(args: &ServeArgs) -> anyhow::Result<Certificates> {
+    Ok(match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Certificates::files(certificate.clone(), key.clone(), now)?,
+        _ => Certificates::own(&args.tls_names, now)?,
+    })
+}
+
+/// The one line that says what runs.
+fn announce(args: &ServeArgs, running: &Running, certificates: &Certificates, watched: &Watched) {
+    let authority = match (certificates.file(), &args.write_ca) {
+        (Some(file), _) => format!("from {}", file.display()),
+        (None, Some(written)) => format!("made at start, in memory; its CA is in {}", written.display()),
+        (None, None) => "made at start, in memory; --write-ca FILE gives its CA to callers".to_owned(),
+    };
+    tracing::info!(
+        version = VERSION,
+        listen = running.https.to_string(),
+        health_listen = running.health.to_string(),
+        policies.path = args.policies.display().to_string(),
+        policies.count = watched.reload.borrow().policies,
+        mode = if args.audit { "audit" } else { "enforce" },
+        tls.certificate = authority,
+        tls.expires = certificates.expires().to_string(),
+        "serving"
+    );
+}
+
+/// Tells metrics and readiness how reloads went, for as long as there are any.
+async fn tell_reloads(mut watched: Watched, readiness: Readiness, recorder: Arc<Recorder>) {
+    loop {
+        let reload = watched.reload.borrow_and_update().clone();
+        recorder.metrics.policies(reload.policies, reload.generation, reload.error.is_none());
+        let note = reload.error.map(|error| format!("the last good ones are in force: {error}"));
+        readiness.note("policies", note);
+        if watched.reload.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes beside it first, so that nobody reads half of it.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    fs::write(&beside, text)?;
+    fs::rename(&beside, path)
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Turns what the server tells into log lines and metrics.
+#[derive(Debug)]
+pub struct Recorder {
+    /// The metrics of this process.
+    pub metrics: Metrics,
+}
+
+impl Recorder {
+    /// `version` is shown by the metrics.
+    pub fn new(version: &str) -> Self {
+        Self { metrics: Metrics::new(version) }
+    }
+}
+
+impl Observe for Recorder {
+    fn reviewed(&self, reviewed: &Reviewed<'_>) {
+        let Reviewed { request, review, answer, mode, elapsed } = *reviewed;
+        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, elapsed });
+    }
+
+    fn refused(&self, status: u16) {
+        self.metrics.refused(status);
+    }
+
+    fn in_flight(&self, change: i64) {
+        self.metrics.in_flight(change);
+    }
+
+    fn certificate(&self, expires: jiff::Timestamp, renewed: bool) {
+        self.metrics.certificate(expires, renewed);
+    }
+
+    fn exposition(&self) -> String {
+        self.metrics.exposition()
+    }
+}
+
+/// The signals that ask for a stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `hullmark serve` as a process: flags, files, signals, exit codes.
+
+use super::{
+    client::{connect, exchange, post, trusting},
+    world::{NON_ROOT, eventually, pod},
+};
+use std::{fs, process::Stdio, time::Duration};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
+    time::timeout,
+};
+
+struct Process {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    folder: TempDir,
+}
+
+fn command(folder: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hullmark"));
+    command.env_clear().env("HOME", folder.path()).current_dir(folder.path());
+    command.args(["serve", "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0", "--drain=200ms"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+fn with_policies(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("policies")).unwrap();
+    fs::write(folder.path().join("policies/a.yaml"), text).unwrap();
+    folder
+}
+
+impl Process {
+    fn start(arguments: &[&str]) -> Self {
+        let folder = with_policies(NON_ROOT);
+        let mut child = command(&folder).args(arguments).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, log, folder }
+    }
+
+    /// The next line with this message.
+    async fn logged(&mut self, message: &str) -> serde_json::Value {
+        let looking = async {
+            while let Some(line) = self.log.next_line().await.unwrap() {
+                let line: serde_json::Value =
+                    serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
+                if line["message"] == message {
+                    return line;
+                }
+            }
+            panic!("the log ended without {message:?}");
+        };
+        timeout(Duration::from_secs(20), looking).await.unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.child.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+    }
+
+    async fn exit_code(&mut self) -> Option<i32> {
+        timeout(Duration::from_secs(20), self.child.wait()).await.unwrap().unwrap().code()
+    }
+}
+
+#[tokio::test]
+async fn serves_until_a_signal() {
+    let mut process = Process::start(&["--policies=policies", "--write-ca=ca.pem", "--audit", "--log=debug"]);
+    let serving = process.logged("serving").await;
+    assert_eq!(serving["policies.count"], 1, "{serving}");
+    assert_eq!(serving["mode"], "audit");
+    assert!(serving["tls.certificate"].as_str().unwrap().contains("ca.pem"), "{serving}");
+    let ca = fs::read_to_string(process.folder.path().join("ca.pem")).unwrap();
+    assert!(!ca.contains("PRIVATE"), "{ca}");
+
+    let address = serving["listen"].as_str().unwrap().parse().unwrap();
+    let mut stream = connect(address, trusting(&ca)).await.unwrap();
+    // Loopback is refused, so this resolves to nothing without leaving the process.
+    let review = post("/validate?timeout=5s", &pod("127.0.0.1:1/app:1"));
+    let answer = exchange(&mut stream, &review).await.unwrap();
+    assert_eq!(answer.json()["response"]["allowed"], true, "{answer:?}");
+    let line = process.logged("review").await;
+    assert_eq!(line["would_be"], "deny", "{line}");
+    assert_eq!(line["mode"], "audit");
+    assert_eq!(line["request.user"], "tester");
+    assert_eq!(line["findings"][0]["policy"], "non-root");
+    assert_eq!(line["findings"][0]["kind"], "unresolved");
+
+    process.signal("TERM");
+    process.logged("stopping").await;
+    process.logged("stopped").await;
+    assert_eq!(process.exit_code().await, Some(0));
+    assert!(connect(address, trusting(&ca)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut process = Process::start(&["--policies=policies", "--drain=1h"]);
+    process.logged("serving").await;
+    process.signal("INT");
+    process.logged("stopping").await;
+    process.signal("TERM");
+    assert_eq!(process.exit_code().await, Some(1));
+}
+
+#[tokio::test]
+async fn broken_policies_are_shouted_about() {
+    let mut process = Process::start(&["--policies=policies"]);
+    let health = process.logged("serving").await["health_listen"].as_str().unwrap().parse().unwrap();
+    fs::write(process.folder.path().join("policies/b.yaml"), "kind: [").unwrap();
+    let line = process.logged("policies are broken; the last good ones stay in force").await;
+    assert_eq!(line["level"], "ERROR");
+    assert!(line["error"].as_str().unwrap().contains("b.yaml"), "{line}");
+    let metric = "hullmark_policies_last_reload_success 0\n";
+    eventually("told", async || super::client::get(health, "/metrics").await.unwrap().body.contains(metric))
+        .await;
+    let ready = super::client::get(health, "/readyz").await.unwrap();
+    assert_eq!(ready.status, 200);
+    assert!(ready.body.contains("note: policies: the last good ones are in force: "), "{ready:?}");
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_starting_is_said_and_is_exit_code_2() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("--listen={}", taken.local_addr().unwrap());
+    let broken = NON_ROOT.replace("runAsNonRoot", "runAsNonRot");
+    for (name, policies, arguments, wanted) in [
+        ("no such folder", NON_ROOT, vec!["--policies=elsewhere"], "elsewhere: No such file"),
+        ("no policies", "", vec!["--policies=policies"], "policies: no policies in it"),
+        ("broken policy", broken.as_str(), vec!["--policies=policies"], "runAsNonRot"),
+        ("no policies given", NON_ROOT, vec![], "--policies"),
+        ("port in use", NON_ROOT, vec!["--policies=policies", &taken], "another process listens there"),
+        ("key without certificate", NON_ROOT, vec!["--policies=policies", "--tls-key=k"], "--tls-cert"),
+        (
+            "no certificate",
+            NON_ROOT,
+            vec!["--policies=policies", "--tls-cert=c", "--tls-key=k"],
+            "c: No such file",
+        ),
+        ("bad name", NON_ROOT, vec!["--policies=policies", "--tls-name=größe"], "--tls-name"),
+        ("bad filter", NON_ROOT, vec!["--policies=policies", "--log=inof"], "--log"),
+        ("bad address", NON_ROOT, vec!["--policies=policies", "--listen=everywhere"], "--listen"),
+        (
+            "bad place for the CA",
+            NON_ROOT,
+            vec!["--policies=policies", "--write-ca=a/b/c"],
+            "--write-ca a/b/c",
+        ),
+    ] {
+        let folder = with_policies(policies);
+        let mut command = command(&folder);
+        if arguments.iter().any(|argument| argument.starts_with("--listen")) {
+            command = Command::new(env!("CARGO_BIN_EXE_hullmark"));
+            command.current_dir(folder.path()).args(["serve", "--health-listen=127.0.0.1:0"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        }
+        let mut child = command.args(&arguments).spawn().unwrap();
+        let mut said = String::new();
+        let mut stderr = child.stderr.take().unwrap();
+        timeout(Duration::from_secs(20), stderr.read_to_string(&mut said)).await.unwrap().unwrap();
+        let code = child.wait().await.unwrap().code();
+        assert_eq!(code, Some(2), "{name}: {said}");
+        assert!(said.contains(wanted), "{name}: {said}");
+    }
+}

@@ -4,8 +4,107 @@ mod serve;
 
 pub use serve::{Recorder, serve};
 
+use crate::{
+    auth_files::{AuthFiles, Environment},
+    cli::{Cli, Command, InspectArgs, PolicyCommand, RegistryArgs},
+    crds, demo, inspect, policy_reference, policy_test,
+    registry::{Exchange, Observer, Registry, Settings},
+    text::clean,
+};
+use anyhow::{Context, Result};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+};
+
+/// Bad usage, unreadable input, a broken policy, an image that could not be looked at.
+const FAILED: u8 = 2;
+
 /// The wall clock. Everything below is told the time.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// Runs a command line to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = runtime
+        .context("the runtime cannot be started")
+        .and_then(|runtime| runtime.block_on(dispatch(cli.command)));
+    ended.unwrap_or_else(|error| {
+        // A reader that went away (`hullmark crds | head`) needs no error.
+        if !is_broken_pipe(&error) {
+            // There is nowhere left to tell it if this fails.
+            let _ = writeln!(io::stderr(), "hullmark: {error:#}");
+        }
+        ExitCode::from(FAILED)
+    })
+}
+
+async fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Inspect(args) => inspect(&args).await,
+        Command::Check(_) => anyhow::bail!("not there yet"),
+        Command::Serve(args) => serve(args).await,
+        Command::Demo(args) => demo::run(&args, &mut io::stdout()).await,
+        Command::Policy(PolicyCommand::Test(args)) => policy_test::run(&args, &mut io::stdout()).await,
+        Command::Policy(PolicyCommand::Reference) => print(&policy_reference::markdown()),
+        Command::Crds => print(&crds::crds()),
+    }
+}
+
+async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
+    let observer: Option<Observer> = args.verbose.then(|| -> Observer { Arc::new(tell) });
+    let (images, credentials) = registry(&args.registry, observer, args.verbose)?;
+    let ended = inspect::run(args, &images, &credentials, now(), &mut io::stdout(), &mut io::stderr()).await;
+    if args.verbose {
+        // Notes of helpers are there only once they were asked.
+        for note in credentials.notes() {
+            let _ = writeln!(io::stderr(), "# {}", clean(&note, 500));
+        }
+    }
+    ended
+}
+
+/// The registry edge and the user's credentials, as every command of the command line has them.
+fn registry(
+    args: &RegistryArgs,
+    observer: Option<Observer>,
+    tell_notes: bool,
+) -> Result<(Registry, AuthFiles)> {
+    let images = Registry::new(Settings {
+        hosts_dir: args.hosts_dir.clone(),
+        allow_addresses: args.allow_addresses.clone(),
+        observer,
+        ..Settings::default()
+    })?;
+    for note in images.notes().iter().filter(|_| tell_notes) {
+        let _ = writeln!(io::stderr(), "# {}", clean(note, 500));
+    }
+    Ok((images, AuthFiles::read(&Environment::read(|name| std::env::var_os(name)))))
+}
+
+fn tell(exchange: &Exchange) {
+    // A closed stderr is no reason to fail.
+    let _ = writeln!(io::stderr(), "# {}", exchange_line(exchange));
+}
+
+/// `GET https://… 200 1234 bytes 12.3 ms`
+pub fn exchange_line(exchange: &Exchange) -> String {
+    let status = exchange.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let ms = exchange.elapsed.as_secs_f64() * 1000.0;
+    format!("{} {} {status} {} bytes {ms:.1} ms", exchange.method, clean(&exchange.url, 400), exchange.bytes)
+}
+
+fn print(text: &str) -> Result<ExitCode> {
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
 }

@@ -6,6 +6,7 @@ pub mod auth_files;
 pub mod cli;
 pub mod crds;
 pub mod credential;
+pub mod demo;
 pub mod image;
 pub mod inspect;
 mod junit;

@@ -14,6 +14,8 @@ pub mod cel;
 mod compile;
 mod evaluate;
 mod expressions;
+#[cfg(test)]
+mod fixtures;
 mod glob;
 mod message;
 mod place;

@@ -219,3 +219,6 @@ fn check_actions(spec: &PolicySpec, at: &Place<'_>) {
         at.field("validationActions").refuse("Deny and Warn exclude each other; choose one of them");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,7 +110,7 @@ impl Policy {
         if !self.selector.selects(subject) {
             return;
         }
-        match self.expressions.match_conditions(&Evaluation::conditions(subject)) {
+        match self.expressions.match_conditions(subject) {
             Condition::Holds => {}
             Condition::Fails => return,
             Condition::Error(why) => {
@@ -323,3 +323,6 @@ fn cut_bytes(mut text: String) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! lines) never hides the violation; the next best text stands in.
 
 use super::{
+    Subject,
     cel::{Evaluation, Expression, Scope, Wanted},
     compile::RESERVED_ANNOTATIONS,
     message::{clean, cut},
@@ -66,29 +67,36 @@ pub(super) enum Invalid {
 
 /// Compiles every expression of `spec`.
 pub(super) fn compile(spec: &PolicySpec, at: &Place<'_>) -> Expressions {
-    let conditions_scope = Scope::conditions();
-    let conditions = spec.match_conditions.iter().enumerate().filter_map(|(i, condition)| {
-        let at = at.field("matchConditions").item(i).field("expression");
-        let expression = Expression::compile(&condition.expression, &conditions_scope, Wanted::Bool);
-        Some((condition.name.clone(), at.accept(expression)?))
-    });
-    let conditions = conditions.collect();
+    let conditions = if spec.match_conditions.is_empty() { Vec::new() } else { conditions(spec, at) };
+    if spec.variables.is_empty() && spec.validations.is_empty() && spec.audit_annotations.is_empty() {
+        return Expressions { conditions, ..Expressions::default() };
+    }
     let mut compiler = Compiler { scope: Scope::validations(), broken: Vec::new() };
-    let variables = spec.variables.iter().enumerate();
-    let variables =
-        variables.filter_map(|(i, v)| compiler.variable(v, &at.field("variables").item(i))).collect();
-    let validations = spec.validations.iter().enumerate();
-    let validations = validations
-        .filter_map(|(i, v)| {
-            let earlier = &spec.validations[..i];
-            compiler.validation(v, i, earlier, &at.field("validations").item(i))
-        })
-        .collect();
-    let annotations = spec.audit_annotations.iter().enumerate();
-    let annotations = annotations
-        .filter_map(|(i, a)| compiler.annotation(a, i, &at.field("auditAnnotations").item(i)))
-        .collect();
+    let variables = each(&spec.variables, &at.field("variables"), |v, _, at| compiler.variable(v, at));
+    let validations = each(&spec.validations, &at.field("validations"), |v, i, at| {
+        compiler.validation(v, i, &spec.validations[..i], at)
+    });
+    let annotations = each(&spec.audit_annotations, &at.field("auditAnnotations"), |a, i, at| {
+        compiler.annotation(a, i, at)
+    });
     Expressions { conditions, variables, validations, annotations }
+}
+
+fn conditions(spec: &PolicySpec, at: &Place<'_>) -> Vec<(String, Expression)> {
+    let scope = Scope::conditions();
+    each(&spec.match_conditions, &at.field("matchConditions"), |condition, _, at| {
+        let expression = Expression::compile(&condition.expression, &scope, Wanted::Bool);
+        Some((condition.name.clone(), at.field("expression").accept(expression)?))
+    })
+}
+
+/// What `compile` makes of each item; those that it refuses are left out.
+fn each<T, U>(
+    items: &[T],
+    at: &Place<'_>,
+    mut compile: impl FnMut(&T, usize, &Place<'_>) -> Option<U>,
+) -> Vec<U> {
+    items.iter().enumerate().filter_map(|(i, item)| compile(item, i, &at.item(i))).collect()
 }
 
 struct Compiler {
@@ -201,7 +209,11 @@ impl Expressions {
     }
 
     /// ValidatingAdmissionPolicy's rule: one false condition skips the policy, whatever else fails.
-    pub(super) fn match_conditions(&self, evaluation: &Evaluation<'_>) -> Condition {
+    pub(super) fn match_conditions(&self, subject: &Subject<'_>) -> Condition {
+        if self.conditions.is_empty() {
+            return Condition::Holds;
+        }
+        let evaluation = Evaluation::conditions(subject);
         let mut result = Condition::Holds;
         for (name, expression) in &self.conditions {
             match evaluation.bool(expression) {

@@ -84,8 +84,8 @@ fn integer(number: &serde_json::Number, schema: &Value, at: &Place<'_>) {
     let limit = |name: &str| schema[name].as_f64();
     #[expect(clippy::cast_precision_loss, reason = "limits are small")]
     let as_float = number as f64;
-    if limit("minimum").is_some_and(|min| as_float < min) {
-        at.refuse(format!("{number} is less than {}", schema["minimum"]));
+    if let Some(min) = limit("minimum").filter(|min| as_float < *min) {
+        at.refuse(format!("{number} is less than {min}"));
     }
     let max = if schema["format"] == "int32" { i64::from(i32::MAX) } else { i64::MAX };
     if number > max || limit("maximum").is_some_and(|max| as_float > max) {

@@ -127,3 +127,6 @@ impl ImageRule for UserRule {
         self.judge_user(&container.user, run_as_non_root).into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

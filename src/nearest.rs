@@ -22,7 +22,8 @@ pub(crate) fn did_you_mean<'a>(text: &str, name: &str, names: impl IntoIterator<
 
 /// Levenshtein's distance, where two neighbours that changed places count once.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let short = |text: &str| text.chars().take(64).collect();
+    let (a, b): (Vec<char>, Vec<char>) = (short(a), short(b));
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {

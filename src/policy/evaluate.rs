@@ -8,12 +8,13 @@ use super::{
     cel::Evaluation,
     compile::Policy,
     expressions::{Condition, Invalid},
-    message::{clean, cut, sentence},
+    message::sentence,
     rules::{ReferenceRule, Seen, Violation},
 };
 use crate::{
     api::v1alpha1::{OnResolutionFailure, ValidationAction},
     image::{Platform, Unresolved, UnresolvedKind},
+    text::{clean, cut_bytes},
     workload::{ImageUse, UseKind},
 };
 use std::collections::BTreeMap;
@@ -60,8 +61,10 @@ pub(super) fn evaluate(policies: &[Policy], subject: &Subject<'_>) -> Verdict {
         policy.judge(subject, &looks, &mut verdict, &mut annotations);
     }
     verdict.findings.sort_by_key(|finding| finding.enforcement);
-    verdict.audit_annotations =
-        annotations.into_iter().map(|(key, values)| (key, cut_bytes(values.join(", ")))).collect();
+    verdict.audit_annotations = annotations
+        .into_iter()
+        .map(|(key, values)| (key, cut_bytes(values.join(", "), MAX_ANNOTATION)))
+        .collect();
     verdict
 }
 
@@ -253,7 +256,7 @@ impl Found {
     }
 
     fn unresolved(why: &Unresolved) -> Self {
-        let detail = cut(&clean(why.detail.trim_end_matches('.')), MAX_DETAIL);
+        let detail = clean(why.detail.trim_end_matches('.'), MAX_DETAIL);
         let next = why.kind.next_step();
         Self {
             rule: RESOLUTION.to_owned(),
@@ -266,22 +269,19 @@ impl Found {
 
     fn invalid(rule: &str, source: String, invalid: Invalid) -> Self {
         match invalid {
-            Invalid::False(text) => {
-                let text = clean(&text);
-                Self {
-                    rule: rule.to_owned(),
-                    kind: FindingKind::Violation,
-                    rest: format!(": {text}"),
-                    found: text,
-                    wanted: source,
-                }
-            }
+            Invalid::False(text) => Self {
+                rule: rule.to_owned(),
+                kind: FindingKind::Violation,
+                rest: format!(": {text}"),
+                found: text,
+                wanted: source,
+            },
             Invalid::Error(why) => Self::error(rule, source, &why),
         }
     }
 
     fn error(rule: &str, wanted: String, why: &str) -> Self {
-        let found = format!("{rule} could not be evaluated: {}", cut(&clean(why), MAX_DETAIL));
+        let found = format!("{rule} could not be evaluated: {}", clean(why, MAX_DETAIL));
         Self {
             rule: rule.to_owned(),
             kind: FindingKind::EvaluationError,
@@ -292,7 +292,7 @@ impl Found {
     }
 
     fn condition(why: String) -> Self {
-        let found = cut(&clean(&why), 2 * MAX_DETAIL);
+        let found = clean(&why, 2 * MAX_DETAIL);
         Self {
             rule: MATCH_CONDITIONS.to_owned(),
             kind: FindingKind::EvaluationError,
@@ -313,15 +313,6 @@ impl FoundOn {
             None => self.0.push((found, platform.into_iter().collect())),
         }
     }
-}
-
-/// At most [`MAX_ANNOTATION`] bytes, cut between characters.
-fn cut_bytes(mut text: String) -> String {
-    if text.len() > MAX_ANNOTATION {
-        let end = (0..=MAX_ANNOTATION).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }
 
 #[cfg(test)]

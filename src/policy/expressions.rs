@@ -8,13 +8,17 @@ use super::{
     Subject,
     cel::{Evaluation, Expression, Scope, Wanted},
     compile::RESERVED_ANNOTATIONS,
-    message::{clean, cut},
     place::Place,
 };
-use crate::api::v1alpha1::{self as api, PolicySpec, Reason};
+use crate::{
+    api::v1alpha1::{self as api, PolicySpec, Reason},
+    text::clean,
+};
 
 /// Characters of an expression in a message.
 const MAX_SHOWN: usize = 120;
+/// Characters of a text that a policy gives.
+const MAX_TEXT: usize = 1000;
 
 /// The compiled expressions of a policy.
 #[derive(Debug, Default)]
@@ -238,7 +242,7 @@ impl Validation {
 
     /// What was wanted, for reports.
     pub(super) fn source(&self) -> String {
-        cut(&clean(self.expression.source()), MAX_SHOWN)
+        clean(self.expression.source(), MAX_SHOWN)
     }
 
     /// None: it holds.
@@ -258,8 +262,8 @@ impl Validation {
             .or_else(|| self.message.clone())
             .unwrap_or_else(|| format!("does not satisfy {}", self.source()));
         match self.reason {
-            Some(reason) => format!("{} ({})", cut(&text, 5 * 1024), reason.as_str()),
-            None => cut(&text, 5 * 1024),
+            Some(reason) => format!("{} ({})", clean(&text, MAX_TEXT), reason.as_str()),
+            None => clean(&text, MAX_TEXT),
         }
     }
 }

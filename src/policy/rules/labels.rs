@@ -14,10 +14,8 @@
 use super::{ImageRule, Seen, Violation};
 use crate::{
     api::v1alpha1::LabelRule,
-    policy::{
-        message::{clean, cut, quoted},
-        place::Place,
-    },
+    policy::{message::quoted, place::Place},
+    text::clean,
 };
 use regex::{Regex, RegexBuilder};
 use std::collections::BTreeMap;
@@ -60,9 +58,9 @@ impl Label {
     }
 
     fn judge(&self, value: Option<&str>) -> Option<Violation> {
-        let key = cut(&clean(&self.key), 100);
+        let key = clean(&self.key, 100);
         let wanted = match &self.pattern {
-            Some(pattern) => format!("a value that matches {}", cut(&clean(pattern.as_str()), 80)),
+            Some(pattern) => format!("a value that matches {}", clean(pattern.as_str(), 80)),
             None => "a value: set LABEL in the image".to_owned(),
         };
         match (value, &self.pattern) {

@@ -7,7 +7,7 @@ use kube::CustomResourceExt;
 /// Every CustomResourceDefinition, one YAML document each.
 #[must_use]
 pub fn crds() -> String {
-    definitions().iter().map(|crd| format!("---\n{}", yaml(crd))).collect()
+    definitions().iter().flat_map(|crd| ["---\n".to_owned(), yaml(crd)]).collect()
 }
 
 /// The definitions, as Kubernetes types.

@@ -40,7 +40,7 @@ struct Look<'a> {
 struct Found {
     rule: String,
     kind: FindingKind,
-    found: String,
+    what: String,
     wanted: String,
     /// What the message says after the image.
     rest: String,
@@ -118,7 +118,7 @@ impl Policy {
             Condition::Fails => return,
             Condition::Error(why) => {
                 verdict.policies.push(self.name.clone());
-                verdict.findings.push(self.finding(first.usage, Found::condition(why), Vec::new()));
+                verdict.findings.push(self.finding(first.usage, Found::condition(&why), Vec::new()));
                 return;
             }
         }
@@ -222,7 +222,7 @@ impl Policy {
             image: usage.image.clone(),
             message: sentence(usage, &platforms, &found.rest),
             platforms,
-            found: found.found,
+            found: found.what,
             wanted: found.wanted,
         }
     }
@@ -252,7 +252,7 @@ impl Found {
     fn violation(rule: &str, violation: Violation) -> Self {
         let rest = format!(" {}; wanted {}", violation.found, violation.wanted);
         let Violation { found, wanted } = violation;
-        Self { rule: rule.to_owned(), kind: FindingKind::Violation, found, wanted, rest }
+        Self { rule: rule.to_owned(), kind: FindingKind::Violation, what: found, wanted, rest }
     }
 
     fn unresolved(why: &Unresolved) -> Self {
@@ -262,7 +262,7 @@ impl Found {
             rule: RESOLUTION.to_owned(),
             kind: FindingKind::Unresolved(why.kind),
             rest: format!(" could not be checked: {detail}; {next}"),
-            found: format!("could not be checked: {detail}"),
+            what: format!("could not be checked: {detail}"),
             wanted: next.to_owned(),
         }
     }
@@ -273,7 +273,7 @@ impl Found {
                 rule: rule.to_owned(),
                 kind: FindingKind::Violation,
                 rest: format!(": {text}"),
-                found: text,
+                what: text,
                 wanted: source,
             },
             Invalid::Error(why) => Self::error(rule, source, &why),
@@ -286,18 +286,18 @@ impl Found {
             rule: rule.to_owned(),
             kind: FindingKind::EvaluationError,
             rest: format!(": {found}"),
-            found,
+            what: found,
             wanted,
         }
     }
 
-    fn condition(why: String) -> Self {
-        let found = clean(&why, 2 * MAX_DETAIL);
+    fn condition(why: &str) -> Self {
+        let found = clean(why, 2 * MAX_DETAIL);
         Self {
             rule: MATCH_CONDITIONS.to_owned(),
             kind: FindingKind::EvaluationError,
             rest: format!(": {found}"),
-            found,
+            what: found,
             wanted: "match conditions that are true or false".to_owned(),
         }
     }
@@ -308,7 +308,7 @@ impl FoundOn {
         let platform = platform.cloned();
         match self.0.iter_mut().find(|(other, _)| *other == found) {
             Some((_, platforms)) => {
-                platforms.extend(platform.filter(|platform| !platforms.contains(platform)))
+                platforms.extend(platform.filter(|platform| !platforms.contains(platform)));
             }
             None => self.0.push((found, platform.into_iter().collect())),
         }

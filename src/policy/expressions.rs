@@ -221,13 +221,12 @@ impl Expressions {
         let mut result = Condition::Holds;
         for (name, expression) in &self.conditions {
             match evaluation.bool(expression) {
-                Ok(true) => {}
                 Ok(false) => return Condition::Fails,
                 Err(why) if result == Condition::Holds => {
                     result =
                         Condition::Error(format!("the match condition {name} could not be evaluated: {why}"));
                 }
-                Err(_) => {}
+                Ok(true) | Err(_) => {}
             }
         }
         result

@@ -127,7 +127,7 @@ impl Labels {
             .collect();
         for (i, expression) in selector.match_expressions.iter().flatten().enumerate() {
             let at = at.field("matchExpressions").item(i);
-            let values = expression.values.clone().unwrap_or_default();
+            let values = expression.values.as_deref().unwrap_or_default();
             if let Some(operator) = operator(&expression.operator, values, &at) {
                 requirements.push(Requirement { key: expression.key.clone(), operator });
             }
@@ -156,11 +156,11 @@ impl Operator {
     }
 }
 
-fn operator(name: &str, values: Vec<String>, at: &Place<'_>) -> Option<Operator> {
+fn operator(name: &str, values: &[String], at: &Place<'_>) -> Option<Operator> {
     const NAMES: [&str; 4] = ["In", "NotIn", "Exists", "DoesNotExist"];
     let (operator, wants_values) = match name {
-        "In" => (Operator::In(values.clone()), true),
-        "NotIn" => (Operator::NotIn(values.clone()), true),
+        "In" => (Operator::In(values.to_vec()), true),
+        "NotIn" => (Operator::NotIn(values.to_vec()), true),
         "Exists" => (Operator::Exists, false),
         "DoesNotExist" => (Operator::DoesNotExist, false),
         other => {

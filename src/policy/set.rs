@@ -60,20 +60,16 @@ impl PolicySet {
         let mut errors = Vec::new();
         for document in documents {
             match compile(document) {
-                Ok(policy) => match sources.get(&policy.name) {
-                    Some(first) => errors.push(PolicyError {
-                        source_name: document.source.clone(),
-                        field: "metadata.name".to_owned(),
-                        why: format!(
-                            "policy {} is already there, in {first}; rename one of them",
-                            policy.name
-                        ),
-                    }),
-                    None => {
-                        sources.insert(policy.name.clone(), &document.source);
-                        policies.push(policy);
+                Ok(policy) => {
+                    if let Some(first) = sources.insert(policy.name.clone(), &document.source) {
+                        errors.push(PolicyError {
+                            source_name: document.source.clone(),
+                            field: "metadata.name".to_owned(),
+                            why: format!("{} is already there, in {first}; rename one of them", policy.name),
+                        });
                     }
-                },
+                    policies.push(policy);
+                }
                 Err(more) => errors.extend(more),
             }
         }

@@ -89,40 +89,50 @@ pub struct PolicySpec {
 
 /// What follows from a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[allow(missing_docs)]
 pub enum ValidationAction {
+    /// The Pod is refused.
     Deny,
+    /// The Pod is admitted with a warning.
     Warn,
+    /// It is recorded.
     Audit,
 }
 
 /// What follows when an image cannot be looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[allow(missing_docs)]
 pub enum OnResolutionFailure {
+    /// The Pod is refused.
     #[default]
     Deny,
+    /// The Pod is admitted with a warning.
     Warn,
+    /// The Pod is admitted.
     Allow,
 }
 
 /// Places in a Pod that name an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[allow(missing_docs)]
 pub enum Use {
+    /// `spec.containers[]`
     Container,
+    /// `spec.initContainers[]`, sidecars too.
     InitContainer,
+    /// `spec.ephemeralContainers[]`
     EphemeralContainer,
+    /// `spec.volumes[].image`
     ImageVolume,
 }
 
 /// Why a request is refused, as ValidatingAdmissionPolicy names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[allow(missing_docs)]
 pub enum Reason {
+    /// Who asks is not known.
     Unauthorized,
+    /// It is not allowed.
     Forbidden,
+    /// It is wrong.
     Invalid,
+    /// It is too large.
     RequestEntityTooLarge,
 }
 

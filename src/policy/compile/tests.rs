@@ -186,6 +186,7 @@ fn accepts_what_kubectl_get_prints() {
     assert_eq!(errors(document), []);
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn refuses_specs_field_by_field() {
     for (name, spec, field, why) in [
@@ -337,12 +338,12 @@ fn refuses_specs_field_by_field() {
 
 #[test]
 fn refuses_what_is_no_policy() {
-    let policy = |change: &dyn Fn(&mut Value)| {
+    type Change = dyn Fn(&mut Value);
+    let policy = |change: &Change| {
         let mut document = namespaced_policy("shop", "test", "rules: { volumes: { forbidden: true } }");
         change(&mut document.value);
         errors(document)
     };
-    type Change = dyn Fn(&mut Value);
     let rows: [(&str, &Change, &str, &str); 12] = [
         ("a list", &|v| *v = json!([]), "document", "is not an object"),
         ("no kind", &|v| _ = v.as_object_mut().unwrap().remove("kind"), "kind", "is required"),
@@ -401,7 +402,7 @@ fn shows_every_error_of_every_document() {
             "bad.yaml (policy bad): spec.rules.user.rnges: is no field that exists; did you mean ranges?",
             "bad.yaml (policy bad): spec.rules.env.forbidden[0]: is not a glob: unclosed character class; missing ']'",
             "bad.yaml (policy bad): spec.rules.age.max: \"x\" is not a duration such as 90d, 12w, 36h or 1d12h",
-            "good.yaml: metadata.name: policy good is already there, in good.yaml; rename one of them",
+            "good.yaml: metadata.name: good is already there, in good.yaml; rename one of them",
         ]
     );
 }

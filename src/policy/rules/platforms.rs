@@ -31,7 +31,7 @@ impl PlatformsRule {
     }
 
     fn judge_platforms(&self, available: &[Platform]) -> Option<Violation> {
-        let names = |platforms: &[&Platform]| platforms.iter().map(|p| p.to_string()).collect::<Vec<_>>();
+        let names = |platforms: &[&Platform]| platforms.iter().map(ToString::to_string).collect::<Vec<_>>();
         let is_there = |wanted: &Platform| available.iter().any(|has| is_same(has, wanted));
         let missing: Vec<&Platform> = self.required.iter().filter(|wanted| !is_there(wanted)).collect();
         if missing.is_empty() {

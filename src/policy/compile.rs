@@ -12,8 +12,8 @@ use super::{
     selector::Selector,
 };
 use crate::api::v1alpha1::{
-    API_VERSION, ClusterImageConfigPolicy, GROUP, ImageConfigPolicy, OnResolutionFailure, PolicySpec,
-    ValidationAction,
+    API_VERSION, ClusterImageConfigPolicy, GROUP, ImageConfigPolicy, MatchResources, OnResolutionFailure,
+    PolicySpec, Use, ValidationAction,
 };
 use crate::nearest::did_you_mean;
 use serde_json::{Map, Value};
@@ -125,6 +125,7 @@ fn read(document: &PolicyDocument, root: &Place<'_>) -> Option<Policy> {
         actions: spec.validation_actions,
         on_resolution_failure: spec.on_resolution_failure,
     };
+    check_volumes(&spec.match_, &policy.rules, &at.field("rules"));
     if policy.rules.is_empty() && policy.expressions.is_empty() && root.is_clean() {
         at.refuse("checks nothing: give rules that are not empty, validations or auditAnnotations");
     }
@@ -217,6 +218,17 @@ fn check_actions(spec: &PolicySpec, at: &Place<'_>) {
     let has = |action| spec.validation_actions.contains(&action);
     if has(ValidationAction::Deny) && has(ValidationAction::Warn) {
         at.field("validationActions").refuse("Deny and Warn exclude each other; choose one of them");
+    }
+}
+
+/// A rule that has no meaning for the only uses that the policy looks at would never fire.
+fn check_volumes(matching: &MatchResources, rules: &rules::Compiled, at: &Place<'_>) {
+    if matching.uses.iter().any(|place| *place != Use::ImageVolume) {
+        return;
+    }
+    for rule in rules.of_image.iter().filter(|rule| !rule.is_for_volumes()) {
+        at.field(rule.name())
+            .refuse("has no meaning for image volumes, and the policy looks at nothing else");
     }
 }
 

@@ -75,6 +75,11 @@ impl<'a> Look<'a> {
         let image = match (&usage.reference, &fact.image) {
             (_, Some(Err(why))) => Err(why.clone()),
             (Err(invalid), _) => Err(unresolved(UnresolvedKind::InvalidReference, invalid.to_string())),
+            // Rules are judged on platforms: without one, none would speak.
+            (Ok(_), Some(Ok(image))) if image.platforms.is_empty() => Err(unresolved(
+                UnresolvedKind::NoMatchingPlatform,
+                "no platform of it was looked at".to_owned(),
+            )),
             (Ok(_), Some(Ok(image))) => Ok(image
                 .platforms
                 .iter()

@@ -307,6 +307,12 @@ fn refuses_specs_field_by_field() {
             "In takes at least one value",
         ),
         (
+            "a rule that could never fire",
+            "{ match: { uses: [ImageVolume] }, rules: { volumes: { forbidden: true } } }",
+            "spec.rules.volumes",
+            "has no meaning for image volumes, and the policy looks at nothing else",
+        ),
+        (
             "duration",
             "rules: { age: { max: 3 months } }",
             "spec.rules.age.max",

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    image::{Digest, ResolvedImage},
+    image::{Digest, PlatformImage, ResolvedImage},
     policy::{
         Decision, Namespace, PolicySet,
         fixtures::{
@@ -285,6 +285,13 @@ fn what_nobody_looked_at_is_not_waved_through() {
 }
 
 #[test]
+fn an_image_without_a_platform_is_not_waved_through() {
+    let verdict = judge(&set(NON_ROOT), &pod_of("app"), &Ok(image(Vec::new())), None);
+    assert_eq!(verdict.findings[0].kind, FindingKind::Unresolved(UnresolvedKind::NoMatchingPlatform));
+    assert_eq!(verdict.decision(), Decision::Deny);
+}
+
+#[test]
 fn selects_by_image_and_use() {
     let select = |matching: &str| set(&format!("{{ match: {matching}, {NON_ROOT} }}"));
     let workload = pod("initContainers: [{ name: init, image: registry.acme.io/init }]\n\
@@ -377,7 +384,7 @@ fn a_namespaced_policy_holds_in_its_namespace() {
 fn an_image_volume_is_judged_by_what_makes_sense() {
     let workload = pod("volumes: [{ name: model, image: { reference: 'acme.io/model' } }]");
     let not_an_image = || Err(unresolved(UnresolvedKind::NotAnImage, "acme.io/model is a helm chart"));
-    let uses = "match: { uses: [ImageVolume] }";
+    let uses = "match: { uses: [Container, ImageVolume] }";
     for (name, spec, image, expected) in [
         ("not asked for", "rules: { reference: { digest: true } }".to_owned(), root(), vec![]),
         ("a config rule", format!("{{ {uses}, {NON_ROOT} }}"), root(), vec![]),
@@ -421,10 +428,13 @@ fn a_hostile_image_makes_no_long_and_no_broken_message() {
     let volumes: serde_json::Map<String, serde_json::Value> =
         (0..200).map(|i| (format!("/{i}/{nasty}"), json!({}))).collect();
     let config = json!({ "User": nasty, "Labels": { "team": nasty }, "Volumes": volumes });
-    let many = (0..50).map(|i| platform(&format!("linux/arch{i}"), &config)).collect();
+    let many = (0..50).map(|i| PlatformImage {
+        platform: Some(Platform::new("linux", &format!("arch{i}"), None, None)),
+        ..platform("linux/amd64", &config)
+    });
     let name =
         format!("registry.acme.io/{}/app@{}", "team/".repeat(40).trim_end_matches('/'), Digest::sha256(b""));
-    let verdict = judge(&policy, &pod_of(&name), &Ok(image(many)), None);
+    let verdict = judge(&policy, &pod_of(&name), &Ok(image(many.collect())), None);
     assert_eq!(verdict.findings.len(), 3);
     for finding in &verdict.findings {
         assert!(finding.message.chars().count() <= 300, "{}", finding.message);

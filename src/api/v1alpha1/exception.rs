@@ -46,7 +46,7 @@ pub struct ExceptedPolicy {
     /// The policy's name; namespace/name for an ImageConfigPolicy.
     #[schemars(length(min = 1, max = 317))]
     pub name: String,
-    /// The rules that are passed over, such as user or validations[0]. Empty: all.
+    /// The rules that are passed over, such as user or `validations[0]`. Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub rules: Vec<String>,

@@ -33,7 +33,7 @@ pub struct TypeChecking {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpressionWarning {
-    /// The path of the field, such as spec.validations[0].expression.
+    /// The path of the field, such as `spec.validations[0].expression`.
     pub field_ref: String,
     /// What is wrong with it.
     pub warning: String,

@@ -1,0 +1,129 @@
+use super::*;
+
+#[test]
+fn selects_by_image_and_use() {
+    let select = |matching: &str| set(&format!("{{ match: {matching}, {NON_ROOT} }}"));
+    let workload = pod("initContainers: [{ name: init, image: registry.acme.io/init }]\n\
+         containers: [{ name: app, image: nginx }, { name: port, image: 'REGISTRY.acme.io:443/a/b' }]");
+    for (name, matching, expected) in [
+        ("all", "{}", &["init", "app", "port"][..]),
+        ("a glob", "{ images: [\"docker.io/library/*\"] }", &["app"]),
+        ("another spelling of the registry", "{ images: [\"registry.acme.io/**\"] }", &["init", "port"]),
+        ("without some", "{ excludeImages: [\"registry.acme.io/*\"] }", &["app", "port"]),
+        ("init containers", "{ uses: [InitContainer] }", &["init"]),
+        ("none", "{ images: [\"ghcr.io/**\"] }", &[]),
+    ] {
+        let set = select(matching);
+        let verdict = judge(&set, &workload, &root(), None);
+        let mut containers: Vec<&str> = verdict.findings.iter().map(|f| f.container.as_str()).collect();
+        containers.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(containers, expected, "{name}");
+        assert_eq!(verdict.policies.is_empty(), expected.is_empty(), "{name}");
+        let needed = workload.uses.iter().filter(|usage| set.needs_image(&workload, usage)).count();
+        assert_eq!(needed, expected.len(), "{name}: only what is selected is looked at");
+    }
+}
+
+#[test]
+fn selects_by_labels() {
+    let prod = Namespace {
+        name: "shop".to_owned(),
+        labels: [("env".to_owned(), "prod".to_owned())].into(),
+        object: serde_json::Value::Null,
+    };
+    for (name, matching, namespace, expected) in [
+        ("namespace", "{ namespaceSelector: { matchLabels: { env: prod } } }", Some(&prod), true),
+        ("another", "{ namespaceSelector: { matchLabels: { env: dev } } }", Some(&prod), false),
+        ("labels not known", "{ namespaceSelector: { matchLabels: { env: prod } } }", None, false),
+        (
+            "the name is always known",
+            "{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: shop } } }",
+            None,
+            true,
+        ),
+        (
+            "not in",
+            "{ namespaceSelector: { matchExpressions: [{ key: kubernetes.io/metadata.name, operator: NotIn, values: [shop] }] } }",
+            None,
+            false,
+        ),
+        ("empty selector", "{ namespaceSelector: {}, objectSelector: {} }", None, true),
+        ("object", "{ objectSelector: { matchLabels: { app: web } } }", None, true),
+        ("other object", "{ objectSelector: { matchLabels: { app: api } } }", None, false),
+        ("exists", "{ objectSelector: { matchExpressions: [{ key: app, operator: Exists }] } }", None, true),
+        (
+            "does not exist",
+            "{ objectSelector: { matchExpressions: [{ key: app, operator: DoesNotExist }] } }",
+            None,
+            false,
+        ),
+        (
+            "not in, and absent",
+            "{ objectSelector: { matchExpressions: [{ key: tier, operator: NotIn, values: [a] }] } }",
+            None,
+            true,
+        ),
+    ] {
+        let set = set(&format!("{{ match: {matching}, {NON_ROOT} }}"));
+        let workload = pod_of("app");
+        let verdict = judge(&set, &workload, &root(), namespace);
+        assert_eq!(!verdict.findings.is_empty(), expected, "{name}");
+        assert!(
+            !expected || set.needs_image(&workload, &workload.uses[0]),
+            "{name}: what is judged is looked at"
+        );
+    }
+}
+
+#[test]
+fn a_namespaced_policy_holds_in_its_namespace() {
+    let set = PolicySet::compile(&[namespaced_policy("shop", "a", NON_ROOT)]).unwrap();
+    let here = pod_of("app");
+    let there = Workload { namespace: Some("bank".to_owned()), ..here.clone() };
+    let bank = Namespace { name: "bank".to_owned(), ..Namespace::default() };
+    assert_eq!(judge(&set, &here, &root(), None).findings[0].policy, "shop/a");
+    assert!(judge(&set, &there, &root(), None).findings.is_empty());
+    assert!(judge(&set, &here, &root(), Some(&bank)).findings.is_empty(), "the request's namespace counts");
+    assert!(!set.needs_image(&there, &there.uses[0]));
+}
+
+#[test]
+fn an_image_volume_is_judged_by_what_makes_sense() {
+    let workload = pod("volumes: [{ name: model, image: { reference: 'acme.io/model' } }]");
+    let not_an_image = || Err(unresolved(UnresolvedKind::NotAnImage, "acme.io/model is a helm chart"));
+    let uses = "match: { uses: [Container, ImageVolume] }";
+    for (name, spec, image, expected) in [
+        ("not asked for", "rules: { reference: { digest: true } }".to_owned(), root(), vec![]),
+        ("a config rule", format!("{{ {uses}, {NON_ROOT} }}"), root(), vec![]),
+        ("a config rule and an artifact", format!("{{ {uses}, {NON_ROOT} }}"), not_an_image(), vec![]),
+        (
+            "reference and an artifact",
+            format!("{{ {uses}, rules: {{ reference: {{ digest: true }} }} }}"),
+            not_an_image(),
+            vec!["reference"],
+        ),
+        ("size", format!("{{ {uses}, rules: {{ size: {{ maxLayers: 1 }} }} }}"), root(), vec!["size"]),
+        (
+            "size and an artifact",
+            format!("{{ {uses}, rules: {{ size: {{ maxLayers: 1 }} }} }}"),
+            not_an_image(),
+            vec!["resolution"],
+        ),
+    ] {
+        let verdict = judge(&set(&spec), &workload, &image, None);
+        let rules: Vec<&str> = verdict.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        assert_eq!(rules, expected, "{name}");
+    }
+}
+
+#[test]
+fn rules_on_the_name_need_no_image() {
+    let workload = pod_of("nginx");
+    let needs = |spec: &str| set(spec).needs_image(&workload, &workload.uses[0]);
+    assert!(!needs("rules: { reference: { digest: true } }"));
+    assert!(needs(NON_ROOT));
+    let invalid = pod_of("UPPER");
+    assert!(set("rules: { reference: { digest: true } }").needs_image(&invalid, &invalid.uses[0]));
+}

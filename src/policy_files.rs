@@ -191,7 +191,7 @@ fn fingerprint(files: &[File]) -> [u8; 32] {
 }
 
 fn lines(errors: &[PolicyError]) -> String {
-    errors.iter().map(|error| format!("\n  {error}")).collect()
+    errors.iter().fold(String::new(), |lines, error| lines + "\n  " + &error.to_string())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     for note in registry.notes().into_iter().chain(credentials.notes()) {
         tracing::warn!(note, "registry settings");
     }
-    let watched = policy_files::watch(args.policies.clone(), loaded, POLICIES_CHECK);
+    let watched = policy_files::watch(args.policies.clone(), &loaded, POLICIES_CHECK);
     let recorder = Arc::new(Recorder::new(VERSION));
     let webhook = Webhook {
         reviewer: Reviewer {

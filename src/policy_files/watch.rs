@@ -42,7 +42,7 @@ pub struct Reload {
 ///
 /// Files are compared by content: what is behind a symlink may be swapped without any event.
 #[must_use]
-pub fn watch(path: PathBuf, initial: Loaded, every: Duration) -> Watched {
+pub fn watch(path: PathBuf, initial: &Loaded, every: Duration) -> Watched {
     let (policies, receive_policies) = watch::channel(Arc::clone(&initial.set));
     let first = Reload { generation: 1, policies: initial.set.len(), error: None };
     let (reload, receive_reload) = watch::channel(first);

@@ -27,7 +27,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for a request's head, idle time before it included.
 const IDLE: Duration = Duration::from_secs(130);
 /// How often an HTTP/2 connection is asked whether it is still there.
-const HTTP2_PING: Duration = Duration::from_secs(60);
+const HTTP2_PING: Duration = Duration::from_mins(1);
 /// Requests at the same time on an HTTP/2 connection.
 const HTTP2_STREAMS: u32 = 250;
 /// Connections at the same time; more wait in the backlog of the kernel.

@@ -97,7 +97,9 @@ mod tests {
         assert!(!ready);
         assert_eq!(text.matches(';').count(), 2, "{text}");
 
-        Latch::ALL.into_iter().for_each(|latch| readiness.reached(latch));
+        for latch in Latch::ALL {
+            readiness.reached(latch);
+        }
         assert_eq!(readiness.report(), (true, "ready\n".to_owned()));
 
         readiness.lost(Latch::Certificate);
@@ -114,7 +116,9 @@ mod tests {
     #[test]
     fn a_note_is_shown_and_changes_nothing() {
         let readiness = Readiness::default();
-        Latch::ALL.into_iter().for_each(|latch| readiness.reached(latch));
+        for latch in Latch::ALL {
+            readiness.reached(latch);
+        }
         readiness.note("policies", Some("a.yaml is broken".to_owned()));
         assert_eq!(readiness.report(), (true, "ready\nnote: policies: a.yaml is broken\n".to_owned()));
         readiness.note("policies", None);

@@ -209,17 +209,7 @@ fn write_pair(folder: &Path, version: &str, matching: bool) -> String {
 async fn speaks_both_versions_of_tls_and_of_http() {
     let world = World::start(Plan::default()).await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let roots = trusting(&world.ca);
-        let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(roots.crypto_provider()))
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_root_certificates({
-                use rustls::pki_types::{CertificateDer, pem::PemObject};
-                let mut store = rustls::RootCertStore::empty();
-                store.add(CertificateDer::from_pem_slice(world.ca.as_bytes()).unwrap()).unwrap();
-                store
-            })
-            .with_no_client_auth();
+        let mut config = client::with_versions(&world.ca, &[version]);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut stream = connect(world.running.https, config).await.unwrap();
         assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
@@ -227,8 +217,10 @@ async fn speaks_both_versions_of_tls_and_of_http() {
         let answer = exchange(&mut stream, &post("/validate", &pod("registry.test/good:1"))).await.unwrap();
         assert_eq!(answer.status, 200);
     }
+    let mut config = trusting(&world.ca);
+    config.alpn_protocols = vec![b"h2".to_vec()];
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(trusting(&world.ca))
+        .tls_backend_preconfigured(config)
         .http2_prior_knowledge()
         .resolve("localhost", world.running.https)
         .build()

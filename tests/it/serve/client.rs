@@ -1,7 +1,7 @@
 //! A client that shows what goes over the wire: HTTP/1.1 by hand, over TLS or plain.
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
@@ -32,12 +32,17 @@ impl Answer {
 
 /// Trusts the authority in `ca` (PEM) and nothing else.
 pub(crate) fn trusting(ca: &str) -> ClientConfig {
+    with_versions(ca, rustls::ALL_VERSIONS)
+}
+
+/// The same, with these versions of TLS only.
+pub(crate) fn with_versions(ca: &str, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();
     }
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth()

@@ -21,7 +21,7 @@ struct Process {
 fn command(folder: &TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hullmark"));
     command.env_clear().env("HOME", folder.path()).current_dir(folder.path());
-    command.args(["serve", "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0", "--drain=200ms"]);
+    command.args(["serve", "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -68,7 +68,8 @@ impl Process {
 
 #[tokio::test]
 async fn serves_until_a_signal() {
-    let mut process = Process::start(&["--policies=policies", "--write-ca=ca.pem", "--audit", "--log=debug"]);
+    let mut process =
+        Process::start(&["--policies=policies", "--write-ca=ca.pem", "--audit", "--drain=200ms"]);
     let serving = process.logged("serving").await;
     assert_eq!(serving["policies.count"], 1, "{serving}");
     assert_eq!(serving["mode"], "audit");

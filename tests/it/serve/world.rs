@@ -150,7 +150,7 @@ impl World {
         fs::create_dir(&policies).unwrap();
         fs::write(policies.join("non-root.yaml"), NON_ROOT).unwrap();
         let loaded = policy_files::compile(&policies).unwrap();
-        let watched = policy_files::watch(policies.clone(), loaded, Duration::from_millis(40));
+        let watched = policy_files::watch(policies.clone(), &loaded, Duration::from_millis(40));
         let certificates = Arc::new(plan.certificates.unwrap_or_else(own));
         let ca = certificates.authority_pem().unwrap_or_default().to_owned();
         let running =

@@ -164,7 +164,7 @@ async fn start_webhook(
         health_listen: LOOPBACK,
         drain: Duration::ZERO,
         finish: Duration::from_secs(1),
-        certificate_check: Duration::from_secs(60),
+        certificate_check: Duration::from_mins(1),
     };
     Ok((server::start(settings, certificates, webhook).await?, number))
 }

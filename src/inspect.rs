@@ -90,15 +90,14 @@ fn raw(
 }
 
 fn the_one_platform<'a>(name: &str, image: &'a ResolvedImage) -> Result<&'a PlatformImage> {
-    match image.platforms.as_slice() {
-        [one] => Ok(one),
-        _ => {
-            let platforms: Vec<String> = image.available.iter().map(ToString::to_string).collect();
-            bail!(
-                "{name} is an index of several images, and -o raw prints one: choose with --platform ({})",
-                platforms.join(", ")
-            )
-        }
+    if let [one] = image.platforms.as_slice() {
+        Ok(one)
+    } else {
+        let platforms: Vec<String> = image.available.iter().map(ToString::to_string).collect();
+        bail!(
+            "{name} is an index of several images, and -o raw prints one: choose with --platform ({})",
+            platforms.join(", ")
+        )
     }
 }
 

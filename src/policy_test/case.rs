@@ -16,7 +16,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 /// Far more than a review without a network takes.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How a case ended.
 #[derive(Debug)]
@@ -150,22 +150,14 @@ fn agrees(expected: &ExpectedFinding, finding: &Finding) -> bool {
 }
 
 fn describe(expected: &ExpectedFinding) -> String {
-    let mut text = format!(
-        "{}{}",
-        expected.policy.as_ref().map(|policy| format!("{policy}/")).unwrap_or_default(),
-        expected.rule
-    );
-    if let Some(container) = &expected.container {
-        text.push_str(&format!(" on {container}"));
-    }
-    if let Some(platforms) = &expected.platforms {
+    let policy = expected.policy.iter().map(|policy| format!("{policy}/"));
+    let container = expected.container.iter().map(|container| format!(" on {container}"));
+    let platforms = expected.platforms.iter().map(|platforms| {
         let platforms: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-        text.push_str(&format!(" for {}", platforms.join(", ")));
-    }
-    if let Some(message) = &expected.message {
-        text.push_str(&format!(" saying {message:?}"));
-    }
-    text
+        format!(" for {}", platforms.join(", "))
+    });
+    let message = expected.message.iter().map(|message| format!(" saying {message:?}"));
+    policy.chain([expected.rule.clone()]).chain(container).chain(platforms).chain(message).collect()
 }
 
 fn name(expected: Expected) -> &'static str {

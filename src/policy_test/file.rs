@@ -1,4 +1,4 @@
-//! A file of kind PolicyTest, read strictly: a field that does not exist is refused.
+//! A file of kind `PolicyTest`, read strictly: a field that does not exist is refused.
 
 use crate::{image::Platform, yaml};
 use anyhow::{Context, Result, bail};
@@ -124,7 +124,7 @@ pub(super) struct ExpectedFinding {
 }
 
 impl TestFile {
-    /// Every PolicyTest document of a stream; other documents are not ours to read.
+    /// Every `PolicyTest` document of a stream; other documents are not ours to read.
     pub(super) fn parse_all(text: &str) -> Result<Vec<Self>> {
         let documents = yaml::documents(text)?;
         let ours = documents.into_iter().filter(|document| document.value["kind"] == KIND);

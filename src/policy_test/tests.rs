@@ -2,7 +2,7 @@ use super::*;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-const POLICY: &str = r#"
+const POLICY: &str = r"
 apiVersion: hullmark.dev/v1alpha1
 kind: ClusterImageConfigPolicy
 metadata: { name: non-root }
@@ -10,7 +10,7 @@ spec:
   validationActions: [Deny]
   rules:
     user: { runAsNonRoot: true }
-"#;
+";
 
 const HEAD: &str = "apiVersion: hullmark.dev/v1alpha1\nkind: PolicyTest\n";
 

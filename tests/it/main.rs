@@ -1,5 +1,7 @@
 //! The one integration binary: the real `hullmark` against real parts, on loopback only.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
 mod check;
 mod inspect;
 mod layering;

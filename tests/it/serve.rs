@@ -11,13 +11,8 @@ use hullmark::{
     app::now,
     server::{self, Certificates},
 };
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
+use tokio::time::Instant;
 use world::{NON_ROOT, Plan, World, eventually, pod};
 
 #[tokio::test]

@@ -4,8 +4,11 @@ use super::{
     client::{self, connect, exchange, post, trusting},
     world::{Plan, World, eventually, pod},
 };
-use std::time::{Duration, Instant};
-use tokio::{io::AsyncReadExt, time::sleep};
+use std::time::Duration;
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, sleep},
+};
 
 #[tokio::test]
 async fn a_stop_drains_then_finishes_then_is_gone() {

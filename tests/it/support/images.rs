@@ -66,7 +66,7 @@ impl Image {
 pub(crate) fn helm_chart() -> Image {
     let mut chart = Image::oci("unknown/unknown", &Value::Null)
         .with_config(br#"{"name":"chart","version":"0.1.0","apiVersion":"v2"}"#);
-    chart.config_type = "application/vnd.cncf.helm.config.v1+json".to_owned();
+    "application/vnd.cncf.helm.config.v1+json".clone_into(&mut chart.config_type);
     chart
 }
 

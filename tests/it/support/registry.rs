@@ -221,6 +221,7 @@ impl Registry {
 }
 
 impl Drop for Registry {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what was asked of its registry")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let requests: Vec<_> = self.log("access.log").lines().map(request).collect();

@@ -6,14 +6,16 @@ pub use serve::{Recorder, serve};
 
 use crate::{
     auth_files::{AuthFiles, Environment},
-    cli::{Cli, Command, InspectArgs, PolicyCommand, RegistryArgs},
-    crds, demo, inspect, policy_reference, policy_test,
+    check,
+    cli::{CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs},
+    crds, demo, inspect, policy_files, policy_reference, policy_test,
     registry::{Exchange, Observer, Registry, Settings},
+    review::Reviewer,
     text::clean,
 };
 use anyhow::{Context, Result};
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
     sync::Arc,
 };
@@ -46,7 +48,7 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Inspect(args) => inspect(&args).await,
-        Command::Check(_) => anyhow::bail!("not there yet"),
+        Command::Check(args) => check(&args).await,
         Command::Serve(args) => serve(args).await,
         Command::Demo(args) => demo::run(&args, &mut io::stdout()).await,
         Command::Policy(PolicyCommand::Test(args)) => policy_test::run(&args, &mut io::stdout()).await,
@@ -66,6 +68,16 @@ async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
         }
     }
     ended
+}
+
+async fn check(args: &CheckArgs) -> Result<ExitCode> {
+    let policies = policy_files::compile(&args.policies)?;
+    let (images, credentials) = registry(&args.registry, None, true)?;
+    let nodes = (!args.platforms.is_empty()).then(|| args.platforms.clone());
+    let reviewer = Reviewer { images, credentials, nodes };
+    let mut stderr = io::stderr();
+    let terminal = stderr.is_terminal().then_some(&mut stderr as &mut dyn Write);
+    check::run(args, &reviewer, &policies.set, now(), &mut io::stdout(), terminal).await
 }
 
 /// The registry edge and the user's credentials, as every command of the command line has them.

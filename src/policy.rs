@@ -19,6 +19,7 @@ mod fixtures;
 mod glob;
 mod message;
 mod place;
+mod remark;
 mod rules;
 mod schema;
 mod selector;
@@ -27,6 +28,7 @@ mod subject;
 mod verdict;
 
 pub use compile::RESERVED_ANNOTATIONS;
+pub use remark::Remark;
 pub use set::{PolicyDocument, PolicyError, PolicySet, PolicySummary};
 pub use subject::{Fact, Namespace, Subject};
 pub use verdict::{Decision, Enforcement, Finding, FindingKind, Verdict};

@@ -12,7 +12,7 @@ use super::Request;
 use crate::text;
 use crate::{
     image::UnresolvedKind,
-    policy::{Decision, Enforcement, Fact, Finding, FindingKind, Verdict},
+    policy::{Decision, Enforcement, Fact, FindingKind, Remark, Verdict},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -113,10 +113,9 @@ pub fn respond(request: &Request, verdict: &Verdict, facts: &[Fact], mode: Mode)
         Decision::Deny if is_template => Decision::Warn,
         decision => decision,
     };
-    let denials: Vec<&Finding> = verdict.with(Enforcement::Deny).collect();
-    let warns: Vec<&Finding> = verdict.with(Enforcement::Warn).collect();
-    let would_be_refused: &[&Finding] =
-        if is_template && mode == Mode::Enforce { denials.as_slice() } else { &[] };
+    let denials = Remark::all(verdict.with(Enforcement::Deny));
+    let warns = Remark::all(verdict.with(Enforcement::Warn));
+    let would_be_refused = if is_template && mode == Mode::Enforce { denials.as_slice() } else { &[] };
     let decision = match (would_be, mode) {
         (Decision::Deny, Mode::Enforce) => Decision::Deny,
         _ if would_be_refused.is_empty() && warns.is_empty() => Decision::Allow,
@@ -187,16 +186,16 @@ fn answer(response: Response<'_>, decision: Decision, would_be: Decision) -> Ans
     Answer { body, allowed, decision, would_be, code }
 }
 
-fn refusal(request: &Request, denials: &[&Finding]) -> Status {
+fn refusal(request: &Request, denials: &[Remark<'_>]) -> Status {
     let (code, reason) = code_and_reason(denials);
-    let causes = denials.iter().take(MAX_CAUSES).map(|finding| Cause {
-        reason: match finding.kind {
+    let causes = denials.iter().take(MAX_CAUSES).map(|remark| Cause {
+        reason: match remark.finding.kind {
             FindingKind::Violation => "ImagePolicyViolation",
             FindingKind::Unresolved(_) => "ImageUnresolved",
             FindingKind::EvaluationError => "PolicyEvaluationError",
         },
-        message: message::finding(finding, MAX_CAUSE),
-        field: text::clean(&finding.field_path, MAX_CAUSE),
+        message: message::remark(remark, MAX_CAUSE),
+        field: text::clean(&remark.finding.field_path, MAX_CAUSE),
     });
     Status {
         status: "Failure",
@@ -214,8 +213,8 @@ fn refusal(request: &Request, denials: &[&Finding]) -> Status {
 
 /// 403 as soon as one denial is more than an image that could not be looked at; 504 when every one
 /// ran out of time, else 503.
-fn code_and_reason(denials: &[&Finding]) -> (u16, &'static str) {
-    let all = |test: fn(&FindingKind) -> bool| denials.iter().all(|finding| test(&finding.kind));
+fn code_and_reason(denials: &[Remark<'_>]) -> (u16, &'static str) {
+    let all = |test: fn(&FindingKind) -> bool| denials.iter().all(|remark| test(&remark.finding.kind));
     if !all(|kind| matches!(kind, FindingKind::Unresolved(_))) {
         (403, "Forbidden")
     } else if all(|kind| matches!(kind, FindingKind::Unresolved(UnresolvedKind::Timeout))) {
@@ -226,10 +225,10 @@ fn code_and_reason(denials: &[&Finding]) -> (u16, &'static str) {
 }
 
 /// The longest wait that a registry asked for, if waiting is all that it takes.
-fn retry_after(denials: &[&Finding]) -> Option<u32> {
+fn retry_after(denials: &[Remark<'_>]) -> Option<u32> {
     let mut longest = None;
-    for finding in denials {
-        match finding.kind {
+    for remark in denials {
+        match remark.finding.kind {
             FindingKind::Unresolved(UnresolvedKind::RateLimited { retry_after_seconds }) => {
                 longest = longest.max(retry_after_seconds);
             }

@@ -81,6 +81,30 @@ pub enum Decision {
     Deny,
 }
 
+impl FindingKind {
+    /// The kind as logs and reports write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Violation => "violation",
+            Self::Unresolved(_) => "unresolved",
+            Self::EvaluationError => "evaluation-error",
+        }
+    }
+}
+
+impl Enforcement {
+    /// What follows, as logs and reports write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Warn => "warn",
+            Self::Record => "record",
+        }
+    }
+}
+
 impl Verdict {
     /// What the findings add up to.
     #[must_use]

@@ -7,7 +7,7 @@ use super::metrics::{FindingLabels, Metrics, ReviewLabels, Stage};
 use crate::{
     admission::{Answer, Mode, Operation, Request},
     image::ResolvedImage,
-    policy::{Decision, Enforcement, Finding, FindingKind},
+    policy::Decision,
     review::Review,
     text::clean,
 };
@@ -86,7 +86,7 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
         metrics.found(FindingLabels {
             policy: clean(&finding.policy, MAX_NAME),
             rule: clean(&finding.rule, MAX_NAME),
-            kind: finding_kind(finding),
+            kind: finding.kind.as_str(),
         });
     }
     for unresolved in review.facts.iter().filter_map(|fact| fact.image.as_ref()?.as_ref().err()) {
@@ -117,8 +117,8 @@ fn findings(review: &Review) -> Value {
             json!({
                 "policy": clean(&finding.policy, MAX_NAME),
                 "rule": clean(&finding.rule, MAX_NAME),
-                "kind": finding_kind(finding),
-                "action": enforcement(finding.enforcement),
+                "kind": finding.kind.as_str(),
+                "action": finding.enforcement.as_str(),
                 "container": clean(&finding.container, MAX_NAME),
                 "message": clean(&finding.message, MAX_MESSAGE),
             })
@@ -151,14 +151,6 @@ fn decision(decision: Decision) -> &'static str {
     }
 }
 
-fn enforcement(enforcement: Enforcement) -> &'static str {
-    match enforcement {
-        Enforcement::Deny => "deny",
-        Enforcement::Warn => "warn",
-        Enforcement::Record => "record",
-    }
-}
-
 fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Enforce => "enforce",
@@ -172,14 +164,6 @@ fn operation(operation: Operation) -> &'static str {
         Operation::Update => "UPDATE",
         Operation::Delete => "DELETE",
         Operation::Connect => "CONNECT",
-    }
-}
-
-fn finding_kind(finding: &Finding) -> &'static str {
-    match finding.kind {
-        FindingKind::Violation => "violation",
-        FindingKind::Unresolved(_) => "unresolved",
-        FindingKind::EvaluationError => "evaluation-error",
     }
 }
 

@@ -12,12 +12,16 @@ use std::{
 const MAY_USE: &[(&str, &[&str])] = &[
     // Core: values in, values out.
     ("text", &[]),
+    ("nearest", &["text"]),
+    ("junit", &["text"]),
     ("yaml", &[]),
-    ("image", &["text"]),
+    ("image", &["text", "nearest"]),
     ("api", &[]),
+    ("crds", &["api"]),
     ("credential", &["image", "text"]),
     ("workload", &["image", "text"]),
-    ("policy", &["api", "image", "text", "workload", "yaml"]),
+    ("policy", &["api", "image", "text", "nearest", "workload", "yaml"]),
+    ("policy_reference", &["api", "crds", "policy"]),
     ("admission", &["image", "policy", "text", "workload"]),
     // The use case, and the ports that edges implement.
     ("review", CORE),
@@ -28,7 +32,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", CORE_AND_REVIEW),
     ("auth_files", CORE_AND_REVIEW),
     ("policy_files", CORE_AND_REVIEW),
-    ("crds", CORE_AND_REVIEW),
     ("telemetry", CORE_AND_REVIEW),
     // Commands: edges that are told by the command line what to do.
     ("check", COMMAND),
@@ -36,11 +39,37 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy_test", COMMAND),
 ];
 
-const CORE: &[&str] = &["text", "yaml", "image", "api", "credential", "workload", "policy", "admission"];
+const CORE: &[&str] = &[
+    "text",
+    "nearest",
+    "junit",
+    "yaml",
+    "image",
+    "api",
+    "crds",
+    "credential",
+    "workload",
+    "policy",
+    "policy_reference",
+    "admission",
+];
 const CORE_AND_REVIEW: &[&str] =
-    &["text", "yaml", "image", "api", "credential", "workload", "policy", "admission", "review"];
-const COMMAND: &[&str] =
-    &["text", "yaml", "image", "api", "credential", "workload", "policy", "admission", "review", "cli"];
+    &["text", "nearest", "yaml", "image", "api", "credential", "workload", "policy", "admission", "review"];
+const COMMAND: &[&str] = &[
+    "text",
+    "nearest",
+    "junit",
+    "yaml",
+    "image",
+    "api",
+    "credential",
+    "workload",
+    "policy",
+    "admission",
+    "review",
+    "cli",
+    "policy_files",
+];
 
 /// The modules that wire everything: they may name all.
 const WIRING: &[&str] = &["lib", "main", "app", "demo"];

@@ -11,7 +11,7 @@ mod registry;
 mod tls;
 mod token_server;
 
-pub(crate) use command::{Hullmark, skopeo_raw_config};
+pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
 pub(crate) use registry::{PASSWORD, Registry, USER};
 pub(crate) use tls::Authority;

@@ -3,9 +3,10 @@
 //! The API server puts the webhook's name and a slash before each key, and drops a key that is then
 //! no qualified name. It does not bound the values, so we do.
 
-use super::{Decision, Fact, Finding, FindingKind, Mode, Verdict};
+use super::{Decision, Fact, FindingKind, Mode, Verdict};
 use crate::{
     policy::Enforcement,
+    policy::Finding,
     text::{clean, cut_bytes},
 };
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! What people read: the refusal's message and the warnings.
 
-use super::{Finding, FindingKind, Request};
+use super::{FindingKind, Remark, Request};
 use crate::text::{clean, count, cut_bytes};
 use std::collections::{BTreeSet, HashSet};
 
@@ -13,21 +13,21 @@ const MAX_WARNING: usize = 200;
 /// Warnings, beside the one that counts the rest.
 const MAX_WARNINGS: usize = 5;
 
-/// A finding on one line with the policy and the rule at its end, in at most `max` characters.
-pub(super) fn finding(finding: &Finding, max: usize) -> String {
-    with_suffix(&finding.message, &source(finding), max)
+/// A remark on one line with the policy and the rule at its end, in at most `max` characters.
+pub(super) fn remark(remark: &Remark<'_>, max: usize) -> String {
+    with_suffix(&remark.finding.message, &source(remark), max)
 }
 
 /// What is wrong with what, first in one line, then a line for each finding; a single finding goes
 /// on the first line.
-pub(super) fn refusal(request: &Request, denials: &[&Finding]) -> String {
+pub(super) fn refusal(request: &Request, denials: &[Remark<'_>]) -> String {
     let subject = subject(request);
     if let [only] = denials {
-        return cut_bytes(format!("{subject}: {}", finding(only, MAX_LINE)), MAX_REFUSAL);
+        return cut_bytes(format!("{subject}: {}", remark(only, MAX_LINE)), MAX_REFUSAL);
     }
     let mut text = format!("{subject} has {}:", summary(denials));
     for (i, denial) in denials.iter().enumerate() {
-        let line = format!("\n- {}", finding(denial, MAX_LINE));
+        let line = format!("\n- {}", remark(denial, MAX_LINE));
         let rest = format!("\n- … and {} more", denials.len() - i);
         if text.len() + line.len() + rest.len() > MAX_REFUSAL {
             text.push_str(&rest);
@@ -39,14 +39,14 @@ pub(super) fn refusal(request: &Request, denials: &[&Finding]) -> String {
 }
 
 /// How many of what: an image that could not be looked at never counts as a violation.
-fn summary(denials: &[&Finding]) -> String {
+fn summary(denials: &[Remark<'_>]) -> String {
     let (mut violations, mut errors, mut unresolved) = (0, 0, BTreeSet::new());
-    for denial in denials {
-        match denial.kind {
+    for Remark { finding, .. } in denials {
+        match finding.kind {
             FindingKind::Violation => violations += 1,
             FindingKind::EvaluationError => errors += 1,
-            // Several policies may ask for one image.
-            FindingKind::Unresolved(_) => _ = unresolved.insert(denial.field_path.as_str()),
+            // Policies may read one failure in different words, such as a wait for a rate limit.
+            FindingKind::Unresolved(_) => _ = unresolved.insert(finding.field_path.as_str()),
         }
     }
     let parts = [
@@ -59,11 +59,11 @@ fn summary(denials: &[&Finding]) -> String {
 }
 
 /// Warnings within the API server's limits: first what would refuse the Pods of a template.
-pub(super) fn warnings(would_be_refused: &[&Finding], warns: &[&Finding]) -> Vec<String> {
-    let refused = would_be_refused
-        .iter()
-        .map(|f| with_suffix(&format!("would be refused as a Pod: {}", f.message), &source(f), MAX_WARNING));
-    let mut all: Vec<String> = refused.chain(warns.iter().map(|f| finding(f, MAX_WARNING))).collect();
+pub(super) fn warnings(would_be_refused: &[Remark<'_>], warns: &[Remark<'_>]) -> Vec<String> {
+    let refused = would_be_refused.iter().map(|r| {
+        with_suffix(&format!("would be refused as a Pod: {}", r.finding.message), &source(r), MAX_WARNING)
+    });
+    let mut all: Vec<String> = refused.chain(warns.iter().map(|r| remark(r, MAX_WARNING))).collect();
     // The API server drops exact duplicates; ours must not take the place of others.
     let mut seen = HashSet::new();
     all.retain(|warning| seen.insert(warning.clone()));
@@ -97,8 +97,8 @@ fn subject(request: &Request) -> String {
     clean(&subject, 400)
 }
 
-fn source(finding: &Finding) -> String {
-    format!(" [policy {}, {}]", finding.policy, finding.rule)
+fn source(remark: &Remark<'_>) -> String {
+    format!(" [{}]", remark.source())
 }
 
 /// The suffix stays whole where it can: it says which policy to look at.

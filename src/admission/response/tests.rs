@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     image::{Freshness, MediaType, ResolvedImage, Unresolved},
+    policy::Finding,
     workload::{UseKind, Workload},
 };
 use serde_json::{Value, json};
@@ -233,7 +234,7 @@ fn several_findings_are_counted_then_listed() {
         deny("first"),
         deny("second"),
         unresolved(UnresolvedKind::NotFound),
-        unresolved(UnresolvedKind::NotFound),
+        Finding { policy: "owned".to_owned(), ..unresolved(UnresolvedKind::NotFound) },
         finding(Enforcement::Deny, FindingKind::EvaluationError, "last"),
     ];
     let answer = respond(&request("Pod"), &verdict(findings), &[], Mode::Enforce);
@@ -242,8 +243,7 @@ fn several_findings_are_counted_then_listed() {
         "Pod shop/web has 2 violations, 1 image that could not be checked, 1 expression that failed:\n\
          - first [policy baseline, user]\n\
          - second [policy baseline, user]\n\
-         - container app: image nginx could not be looked at [policy baseline, user]\n\
-         - container app: image nginx could not be looked at [policy baseline, user]\n\
+         - container app: image nginx could not be looked at [policies baseline and owned, user]\n\
          - last [policy baseline, user]"
     );
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     image::{Unresolved, UnresolvedKind},
-    policy::{Fact, Verdict},
+    policy::{Enforcement, Fact, Finding, FindingKind, Verdict},
     telemetry::log::{self, Format},
     workload::{ImageUse, UseKind},
 };

@@ -1,0 +1,60 @@
+//! How far a check is, on a terminal that can be written over.
+
+use crate::text::count;
+use std::io::Write;
+
+/// With fewer images a check ends before anyone wonders.
+const MANY: usize = 10;
+
+/// A line that is written over. Nothing is written where there is no terminal, or little to wait for.
+pub(super) struct Progress<'a> {
+    terminal: Option<&'a mut dyn Write>,
+    done: usize,
+    of: usize,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn new(terminal: Option<&'a mut dyn Write>, of: usize) -> Self {
+        let mut progress = Self { terminal: terminal.filter(|_| of >= MANY), done: 0, of };
+        progress.add(0);
+        progress
+    }
+
+    pub(super) fn add(&mut self, images: usize) {
+        self.done += images;
+        let line = format!("{} of {} looked at", self.done, count(self.of, "image"));
+        self.write(&line);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.write("");
+    }
+
+    /// Back to the start, clear the line, write. Losing it is no reason to fail.
+    fn write(&mut self, line: &str) {
+        if let Some(terminal) = &mut self.terminal {
+            let _ = write!(terminal, "\r\u{1b}[K{line}").and_then(|()| terminal.flush());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(images: usize) -> String {
+        let mut terminal = Vec::new();
+        let mut progress = Progress::new(Some(&mut terminal), images);
+        progress.add(images);
+        progress.clear();
+        String::from_utf8(terminal).unwrap()
+    }
+
+    #[test]
+    fn many_images_have_a_line_that_is_gone_at_the_end() {
+        let text = shown(12);
+        assert!(text.contains("0 of 12 images") && text.contains("12 of 12 images"), "{text:?}");
+        assert!(text.ends_with("\r\u{1b}[K"), "{text:?}");
+        assert_eq!(shown(9), "");
+    }
+}

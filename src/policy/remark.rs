@@ -1,0 +1,94 @@
+//! What is said once although several policies found it.
+
+use super::Finding;
+
+/// One sentence about one place, and the findings that say it: an image that could not be looked at
+/// is a finding of every policy that asked for it.
+#[derive(Clone, Debug)]
+pub struct Remark<'a> {
+    /// The first finding that says it; the others differ in the policy only.
+    pub finding: &'a Finding,
+    policies: Vec<&'a str>,
+}
+
+impl<'a> Remark<'a> {
+    /// The remarks of `findings`, in the order of the first finding of each.
+    pub fn all(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Self> {
+        let mut remarks: Vec<Self> = Vec::new();
+        for finding in findings {
+            match remarks.iter_mut().find(|remark| remark.is_said_by(finding)) {
+                Some(remark) if remark.policies.contains(&finding.policy.as_str()) => {}
+                Some(remark) => remark.policies.push(&finding.policy),
+                None => remarks.push(Self { finding, policies: vec![&finding.policy] }),
+            }
+        }
+        remarks
+    }
+
+    fn is_said_by(&self, finding: &Finding) -> bool {
+        let first = self.finding;
+        first.message == finding.message
+            && first.field_path == finding.field_path
+            && first.kind == finding.kind
+            && first.rule == finding.rule
+            && first.enforcement == finding.enforcement
+    }
+
+    /// Where to look: `policy non-root, user`, `policies non-root and owned, resolution`.
+    #[must_use]
+    pub fn source(&self) -> String {
+        let rule = &self.finding.rule;
+        match self.policies.as_slice() {
+            [] | [_] => format!("policy {}, {rule}", self.finding.policy),
+            [first @ .., last] => format!("policies {} and {last}, {rule}", first.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Enforcement, FindingKind};
+    use crate::{image::UnresolvedKind, workload::UseKind};
+
+    fn finding(policy: &str, rule: &str, message: &str) -> Finding {
+        Finding {
+            policy: policy.to_owned(),
+            rule: rule.to_owned(),
+            kind: FindingKind::Unresolved(UnresolvedKind::NotFound),
+            enforcement: Enforcement::Deny,
+            audit: false,
+            use_kind: UseKind::Container,
+            container: "app".to_owned(),
+            field_path: "spec.containers[0].image".to_owned(),
+            image: "app:1".to_owned(),
+            platforms: vec![],
+            found: String::new(),
+            wanted: String::new(),
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_same_sentence_is_said_once() {
+        let elsewhere =
+            Finding { field_path: "spec.containers[1].image".to_owned(), ..finding("a", "r", "gone") };
+        let weaker = Finding { enforcement: Enforcement::Warn, ..finding("d", "r", "gone") };
+        let found = [
+            finding("a", "r", "gone"),
+            finding("b", "r", "gone"),
+            elsewhere,
+            finding("c", "r", "gone"),
+            weaker,
+        ];
+        let sources: Vec<String> = Remark::all(&found).iter().map(Remark::source).collect();
+        assert_eq!(sources, ["policies a, b and c, r", "policy a, r", "policy d, r"]);
+    }
+
+    #[test]
+    fn other_sentences_and_other_rules_stay_apart() {
+        let found = [finding("a", "user", "x"), finding("a", "labels", "x"), finding("a", "user", "y")];
+        assert_eq!(Remark::all(&found).len(), 3);
+        assert!(Remark::all(&[]).is_empty());
+    }
+}

@@ -1,7 +1,7 @@
 //! `hullmark check`: judges the manifests of a pipeline before they reach a cluster.
 //!
 //! In go files of what `kubectl apply`, `helm template` and `kustomize build` print; out come the
-//! findings for a person ([`table`]) or a program ([`json`], [`sarif`], [`junit`]), and an exit code that
+//! findings for a person (`table`) or a program (`json`, `sarif`, `junit`), and an exit code that
 //! tells a violation from an image that could not be looked at. What surprises: a template that would
 //! be refused as a Pod is refused here, while admission only warns of it; and manifests that cannot be
 //! read end the check before any image is looked at, all of them told at once.

@@ -44,7 +44,7 @@ pub enum PolicyCommand {
 /// How registries are reached; the same for every command.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RegistryArgs {
-    /// Folder of registry settings, in containerd's form: DIR/<host[:port]>/hosts.toml.
+    /// Folder of registry settings, in containerd's form: `DIR/<host>/hosts.toml`.
     #[arg(long, value_name = "DIR", env = "HULLMARK_HOSTS_DIR")]
     pub hosts_dir: Option<PathBuf>,
     /// Allow a range of addresses that is refused by default (loopback, link-local, metadata). May be repeated.

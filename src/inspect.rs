@@ -1,7 +1,7 @@
 //! `hullmark inspect`: what an image's config says, without pulling it.
 //!
 //! In goes what the user typed, out comes one report an image: as text for a person, as JSON or YAML
-//! with the fields of [`report`], or the config blob as the registry has it.
+//! with the fields of `report`, or the config blob as the registry has it.
 
 mod report;
 mod summary;

@@ -105,23 +105,23 @@ fn test_files(dirs: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
     Ok(files)
 }
 
-/// The suites of one file; none where it holds no cases.
-async fn run_file(path: &Path) -> Result<Vec<Suite>> {
+/// The suite of one file; none where it holds no cases.
+async fn run_file(path: &Path) -> Result<Option<Suite>> {
     let text = fs::read_to_string(path).context("cannot be read")?;
-    let mut suites = Vec::new();
-    for test in TestFile::parse_all(&text)? {
-        let policies = policies_of(&test, path.parent().unwrap_or(Path::new(".")))?;
-        let outcomes = case::run_all(&test, &policies).await?;
-        let fired: BTreeSet<&str> =
-            outcomes.iter().flat_map(|outcome| outcome.fired.iter().map(String::as_str)).collect();
-        let silent = policies.policies().map(|policy| policy.name).filter(|name| !fired.contains(name));
-        suites.push(Suite {
-            file: path.display().to_string(),
-            silent: silent.map(str::to_owned).collect(),
-            outcomes,
-        });
+    let tests = TestFile::parse_all(&text)?;
+    if tests.is_empty() {
+        return Ok(None);
     }
-    Ok(suites)
+    let mut outcomes = Vec::new();
+    let mut names = BTreeSet::new();
+    for test in tests {
+        let policies = policies_of(&test, path.parent().unwrap_or(Path::new(".")))?;
+        outcomes.extend(case::run_all(&test, &policies).await?);
+        names.extend(policies.policies().map(|policy| policy.name.to_owned()));
+    }
+    let fired: BTreeSet<String> = outcomes.iter().flat_map(|outcome| outcome.fired.iter().cloned()).collect();
+    let silent = names.difference(&fired).cloned().collect();
+    Ok(Some(Suite { file: path.display().to_string(), outcomes, silent }))
 }
 
 fn policies_of(test: &TestFile, folder: &Path) -> Result<PolicySet> {

@@ -189,7 +189,10 @@ impl Policy {
         let places = |needs_image: bool| if needs_image { with.as_slice() } else { without.as_slice() };
         for validation in &expressions.validations {
             for (platform, evaluation) in places(validation.needs_image()) {
-                if let Some(invalid) = validation.judge(evaluation) {
+                let invalid = validation.judge(evaluation);
+                // That a reference cannot be read was said already; the expression failed of it.
+                let is_said = matches!(invalid, Some(Invalid::Error(_))) && look.usage.reference.is_err();
+                if let Some(invalid) = invalid.filter(|_| !is_said) {
                     found.add(Found::invalid(&validation.rule, validation.source(), invalid), *platform);
                 }
             }

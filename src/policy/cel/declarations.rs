@@ -115,7 +115,7 @@ pub(super) const DECLARED: &[Declared] = &[
         "image.registry",
         "string",
         Reference,
-        "The registry, with its port: `docker.io`, `localhost:5000`.",
+        "The registry, in lower case, with its port unless it is 443: `docker.io`, `localhost:5000`.",
     ),
     declared("image.repository", "string", Reference, "The repository: `library/nginx`."),
     declared("image.tag", "string", Reference, "The tag; empty where there is only a digest."),

@@ -8,7 +8,7 @@ use super::{
     value::Value,
 };
 use crate::{
-    image::{Created, PlatformImage, ResolvedImage, RunsAsRoot, UserKind},
+    image::{Created, PlatformImage, Reference, ResolvedImage, RunsAsRoot, UserKind},
     workload::{EffectiveContainer, ImageUse},
 };
 use serde_json::Value as Json;
@@ -123,8 +123,8 @@ impl Evaluation<'_> {
                     usage.reference.as_ref().map_err(|_| Failure::new("the image is no valid reference"))?;
                 match field {
                     "reference" => reference.to_string(),
-                    "name" => reference.name(),
-                    "registry" => reference.domain().to_owned(),
+                    "name" => format!("{}/{}", registry(reference), reference.path()),
+                    "registry" => registry(reference),
                     "repository" => reference.path().to_owned(),
                     "tag" => reference.tag().unwrap_or_default().to_owned(),
                     "digest" => reference.digest().map(ToString::to_string).unwrap_or_default(),
@@ -242,6 +242,13 @@ impl Evaluation<'_> {
 }
 
 /// A real time only: placeholders say nothing of the age.
+/// The one name of a registry that has several (case, HTTPS's own port), so that a comparison cannot be
+/// walked around.
+fn registry(reference: &Reference) -> String {
+    let domain = reference.domain();
+    domain.strip_suffix(":443").unwrap_or(domain).to_ascii_lowercase()
+}
+
 fn created(created: &Created) -> Option<Value> {
     match created {
         Created::At(time) => Some(Value::Timestamp(*time)),

@@ -262,6 +262,12 @@ fn a_name_that_cannot_be_read_is_not_waved_through() {
             "registry.acme.io/UPPER",
             1,
         ),
+        (
+            "an expression on its parts",
+            "validations: [{ expression: \"image.registry == 'docker.io'\" }]",
+            "UPPER",
+            1,
+        ),
     ] {
         let verdict = judge(&set(spec), &pod_of(image), &missing(), None);
         assert_eq!(verdict.findings.len(), findings, "{name}");

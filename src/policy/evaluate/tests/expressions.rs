@@ -134,3 +134,20 @@ fn audit_annotations_are_joined_and_bounded() {
     let long = json!({ "Labels": { "team": "ü".repeat(20_000) } });
     assert!(value(&annotations(team, &long)).unwrap().len() <= 10 * 1024);
 }
+
+#[test]
+fn a_registry_has_one_name_in_expressions() {
+    let policy = set(
+        "validations: [{ expression: \"image.registry != 'k8s.gcr.io' && image.name != 'k8s.gcr.io/pause'\" }]",
+    );
+    for (image, decision) in [
+        ("k8s.gcr.io/pause", Decision::Deny),
+        ("K8S.gcr.io/pause", Decision::Deny),
+        ("k8s.gcr.io:443/pause", Decision::Deny),
+        ("k8s.gcr.io:8443/pause", Decision::Allow),
+        ("registry.k8s.io/pause", Decision::Allow),
+    ] {
+        let verdict = judge(&policy, &pod_of(image), &missing(), None);
+        assert_eq!(verdict.decision(), decision, "{image}");
+    }
+}

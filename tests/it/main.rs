@@ -6,6 +6,7 @@ mod check;
 mod inspect;
 mod layering;
 mod lying;
+mod readme;
 mod registry;
 mod serve;
 mod support;

@@ -1,6 +1,6 @@
 //! The webhook over real TLS on loopback: what is answered, when, and how it stops.
 
-mod client;
+pub(crate) mod client;
 mod process;
 mod stop;
 mod world;

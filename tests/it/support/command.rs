@@ -5,6 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use std::{
     ffi::{OsStr, OsString},
+    path::PathBuf,
     process::Stdio,
 };
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ use tokio::{io::AsyncWriteExt, process::Command};
 /// `hullmark`, with an environment of its own: an empty home, and nothing of the caller's but PATH.
 pub(crate) struct Hullmark {
     home: TempDir,
+    folder: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Output {
 
 impl Hullmark {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap(), environment: Vec::new(), stdin: Vec::new() }
+        Self { home: tempfile::tempdir().unwrap(), folder: None, environment: Vec::new(), stdin: Vec::new() }
     }
 
     /// Told how `registry` is reached: its hosts.toml, and that loopback is allowed.
@@ -41,6 +43,12 @@ impl Hullmark {
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Started in `folder` rather than in its home.
+    pub(crate) fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
         self
     }
 
@@ -86,7 +94,7 @@ impl Hullmark {
             .env("PATH", path)
             .env("HOME", self.home.path())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.home.path());
+            .current_dir(self.folder.as_deref().unwrap_or(self.home.path()));
         output(command, &self.stdin).await.expect("cargo built hullmark for this test")
     }
 }

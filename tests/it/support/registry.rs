@@ -171,6 +171,17 @@ impl Registry {
         hosts
     }
 
+    /// As [`Self::hosts_dir`], but for a registry of plain http that stands in for those of `domains`.
+    pub(crate) fn hosts_dir_as(&self, domains: &[&str]) -> PathBuf {
+        let hosts = self.folder.path().join("hosts-of-others");
+        for domain in domains {
+            let folder = hosts.join(domain);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("hosts.toml"), format!("server = \"http://{}\"\n", self.address)).unwrap();
+        }
+        hosts
+    }
+
     fn write_hosts_toml(&self, hosts: &std::path::Path, authority: Option<&Authority>) {
         let folder = hosts.join(self.host());
         fs::create_dir_all(&folder).unwrap();

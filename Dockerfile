@@ -52,6 +52,7 @@ LABEL org.opencontainers.image.title="hullmark" \
       org.opencontainers.image.documentation="https://github.com/hullmark/hullmark#readme" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.vendor="The Hullmark authors" \
+      team="hullmark" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 

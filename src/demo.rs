@@ -27,10 +27,10 @@ use client::ApiServer;
 use registry::DemoRegistry;
 use report::millis;
 use std::{
-    fs, io,
+    collections::BTreeMap,
+    io,
     io::Write,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, mpsc},
     time::Duration,
@@ -48,16 +48,15 @@ const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// Runs the demo to its end: exit code 0 only if every verdict is the expected one.
 ///
 /// # Errors
-/// When a port of loopback or a temporary folder cannot be had, or the webhook does not answer.
+/// When a port of loopback cannot be had, or the webhook does not answer.
 pub async fn run(args: &DemoArgs, out: &mut dyn Write) -> Result<ExitCode> {
     let images = images::images();
     let demo_registry =
         DemoRegistry::start(&images).await.context("the demo's registry cannot listen on loopback")?;
-    let hosts =
-        HostsDir::new(demo_registry.address()).context("a temporary folder for the demo's hosts.toml")?;
     let (exchanges, seen) = mpsc::channel();
     let certificates = Arc::new(Certificates::own(&["localhost".to_owned()], app::now)?);
-    let (webhook, policies) = start_webhook(&hosts, Arc::clone(&certificates), exchanges).await?;
+    let (webhook, policies) =
+        start_webhook(demo_registry.address(), Arc::clone(&certificates), exchanges).await?;
     let authority = certificates.authority_pem().context("the demo's own authority")?;
     let api_server = ApiServer::new(webhook.https, authority)?;
 
@@ -134,14 +133,14 @@ async fn send_all(
 }
 
 async fn start_webhook(
-    hosts: &HostsDir,
+    registry: SocketAddr,
     certificates: Arc<Certificates>,
     exchanges: mpsc::Sender<Exchange>,
 ) -> Result<(Running, usize)> {
     let policies = policies()?;
     let number = policies.len();
     let images = Registry::new(RegistrySettings {
-        hosts_dir: Some(hosts.0.clone()),
+        hosts: BTreeMap::from([(DOMAIN.to_owned(), format!("server = \"http://{registry}\"\n"))]),
         allow_addresses: vec!["127.0.0.0/8".parse().context("a range of addresses")?],
         observer: Some(Arc::new(move |exchange: &Exchange| {
             // Nobody listens any more when the demo is over.
@@ -175,32 +174,6 @@ fn policies() -> Result<PolicySet> {
         value: document.value,
     });
     PolicySet::compile(&documents.collect::<Vec<_>>()).map_err(|errors| anyhow!("{}", errors[0]))
-}
-
-/// A folder with the demo's hosts.toml; it goes when this is dropped.
-#[derive(Debug)]
-struct HostsDir(PathBuf);
-
-impl HostsDir {
-    fn new(address: SocketAddr) -> io::Result<Self> {
-        let folder =
-            std::env::temp_dir().join(format!("hullmark-demo-{}-{}", std::process::id(), address.port()));
-        fs::create_dir_all(folder.join(DOMAIN))?;
-        let toml = format!("server = \"http://{address}\"\n");
-        fs::write(folder.join(DOMAIN).join("hosts.toml"), toml)?;
-        Ok(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for HostsDir {
-    fn drop(&mut self) {
-        // What is left in a temporary folder does no harm.
-        let _ = fs::remove_dir_all(self.path());
-    }
 }
 
 #[cfg(test)]

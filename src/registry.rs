@@ -34,7 +34,7 @@ use hosts::Hosts;
 use ipnet::IpNet;
 use moka::future::Cache;
 use resolver::Resolver;
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use transport::Transport;
 
@@ -43,6 +43,8 @@ use transport::Transport;
 pub struct Settings {
     /// `--hosts-dir`: a folder with `<host[:port]>/hosts.toml` files in containerd's form.
     pub hosts_dir: Option<PathBuf>,
+    /// The text of further `hosts.toml` files by host, for callers that have no folder.
+    pub hosts: BTreeMap<String, String>,
     /// `--allow-address`: ranges that are dialled although they are refused by default.
     pub allow_addresses: Vec<IpNet>,
     /// Told of every HTTP exchange; must not block.
@@ -57,6 +59,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             hosts_dir: None,
+            hosts: BTreeMap::new(),
             allow_addresses: Vec::new(),
             observer: None,
             connect_timeout: Duration::from_secs(3),
@@ -69,6 +72,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("hosts_dir", &self.hosts_dir)
+            .field("hosts", &self.hosts.keys())
             .field("allow_addresses", &self.allow_addresses)
             .field("observed", &self.observer.is_some())
             .field("connect_timeout", &self.connect_timeout)
@@ -141,7 +145,8 @@ impl Registry {
     /// # Errors
     /// [`SettingsError`] when a `hosts.toml` or a certificate that it names cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let hosts = settings.hosts_dir.as_deref().map(Hosts::load).transpose()?.unwrap_or_default();
+        let mut hosts = settings.hosts_dir.as_deref().map(Hosts::load).transpose()?.unwrap_or_default();
+        hosts.add(&settings.hosts)?;
         let transport = Arc::new(Transport::new(hosts, settings)?);
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&transport)));
         let resolver = Resolver::new(transport, Client::new(authorizer));

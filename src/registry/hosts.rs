@@ -71,6 +71,18 @@ impl Hosts {
         Ok(Self { files })
     }
 
+    /// Adds the texts of `hosts.toml` files by host.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) fn add(&mut self, texts: &BTreeMap<String, String>) -> Result<(), SettingsError> {
+        for (host, text) in texts {
+            let path = Path::new(host).join("hosts.toml");
+            self.files.insert(host.clone(), HostsFile::parse(&path, text)?);
+        }
+        Ok(())
+    }
+
     /// What the files say that is not honoured, each with its file.
     pub(super) fn notes(&self) -> Vec<String> {
         self.files.values().flat_map(|file| file.notes.clone()).collect()

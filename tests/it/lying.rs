@@ -58,6 +58,7 @@ impl Client {
             observer: Some(Arc::new(move |exchange| told.lock().expect("a lock").push(exchange.clone()))),
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_millis(700),
+            ..Settings::default()
         };
         Self { registry: Registry::new(settings).expect("valid settings"), exchanges, _hosts: folder }
     }

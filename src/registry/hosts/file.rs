@@ -51,7 +51,6 @@ pub(super) struct Server {
 impl HostsFile {
     /// Reads a file, and the certificates that it names.
     pub(super) fn load(path: &Path) -> Result<Self, SettingsError> {
-        let folder = path.parent().unwrap_or(path);
         let text = fs::read_to_string(path).map_err(|e| {
             let hint = match e.kind() {
                 std::io::ErrorKind::NotFound => " (each folder of the hosts folder needs one)",
@@ -59,7 +58,13 @@ impl HostsFile {
             };
             SettingsError(format!("{}: {e}{hint}", path.display()))
         })?;
-        Reader { path, folder, text: &text, notes: Vec::new() }.read()
+        Self::parse(path, &text)
+    }
+
+    /// Reads a file's text; files that it names are relative to the folder of `path`.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        let folder = path.parent().unwrap_or(path);
+        Reader { path, folder, text, notes: Vec::new() }.read()
     }
 
     /// Every place that the file names.

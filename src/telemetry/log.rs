@@ -78,4 +78,4 @@ fn parse(filter: &str) -> Result<EnvFilter, LogError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,27 +2,9 @@ use super::*;
 use crate::{
     image::{Unresolved, UnresolvedKind},
     policy::{Enforcement, Fact, Finding, FindingKind, Verdict},
-    telemetry::log::{self, Format},
+    telemetry::log::{self, Format, tests::Lines},
     workload::{ImageUse, UseKind},
 };
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn request(user: &str) -> Request {
     let review = json!({

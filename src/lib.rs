@@ -37,6 +37,9 @@
 //! no log. Everything else is an edge. Edges use the core and the ports of `review`, never each other;
 //! [`app`] wires them. `tests/it/layering.rs` holds us to it.
 //!
+//! In a cluster, [`cluster`] watches policies, namespaces and nodes, finds pull secrets, and keeps the
+//! webhook's authority and configuration.
+//!
 //! Beside the journey stand [`policy_test`] (cases of policies, run without a network), [`crds`] and
 //! [`policy_reference`] (what users read of [`api`]) and [`demo`].
 
@@ -46,6 +49,7 @@ pub mod app;
 pub mod auth_files;
 pub mod check;
 pub mod cli;
+pub mod cluster;
 pub mod crds;
 pub mod credential;
 pub mod demo;

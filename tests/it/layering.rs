@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("registry", CORE_AND_REVIEW),
     ("server", CORE_AND_REVIEW),
     ("auth_files", CORE_AND_REVIEW),
+    ("cluster", CORE_AND_REVIEW),
     ("policy_files", CORE_AND_REVIEW),
     ("telemetry", CORE_AND_REVIEW),
     // Commands: edges that are told by the command line what to do.

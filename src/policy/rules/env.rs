@@ -4,8 +4,8 @@
 //! or a Secret holds is not seen at admission.
 //!
 //! **Allowed values:**
-//! - `forbidden`: no variable of the image has a name that one of the globs matches; case counts. A
-//!   variable that the container sets itself (by value or `valueFrom`) is passed over, as the image's
+//! - `forbidden`: no variable with a value in the image has a name that one of the globs matches; case
+//!   counts. A variable that the container sets itself (by value or `valueFrom`) is passed over, as the image's
 //!   value is not what runs; with `source: Image` it counts all the same, since whoever can read the
 //!   image can read it. What the Pod sets is not judged: this is about what is baked into images.
 //! - `required`: each name is set by the image or by the container (by value or `valueFrom`); with
@@ -13,8 +13,9 @@
 //!
 //! Empty lists are not checked.
 //!
-//! **Odd values:** an empty value, or an entry without `=`, counts as set. The last of duplicates
-//! counts. One violation names all forbidden variables.
+//! **Odd values:** an empty value, or an entry without `=`, counts as set for `required`; for `forbidden`
+//! it holds nothing and is passed over. The last of duplicates counts. One violation names all
+//! forbidden variables.
 
 use super::{ImageRule, Seen, Violation};
 use crate::{
@@ -57,7 +58,8 @@ impl EnvRule {
         if let Some(globs) = &self.forbidden {
             let baked_in: Vec<&str> = env
                 .iter()
-                .filter(|variable| variable.origin == Origin::Image && globs.is_match(&variable.name))
+                .filter(|variable| variable.origin == Origin::Image && !holds_nothing(variable))
+                .filter(|variable| globs.is_match(&variable.name))
                 .map(|variable| variable.name.as_str())
                 .collect();
             if !baked_in.is_empty() {
@@ -77,6 +79,10 @@ impl EnvRule {
         }));
         violations
     }
+}
+
+fn holds_nothing(variable: &EnvValue) -> bool {
+    variable.value.as_deref().is_some_and(str::is_empty)
 }
 
 impl ImageRule for EnvRule {
@@ -120,6 +126,13 @@ mod tests {
                 &[],
                 vec![variable("GH_TOKEN", Origin::Image)],
                 vec!["has a value in its ENV for \"GH_TOKEN\""],
+            ),
+            (
+                "an empty value",
+                &forbidden,
+                &[],
+                vec![EnvValue { value: Some(String::new()), ..variable("GH_TOKEN", Origin::Image) }],
+                vec![],
             ),
             ("case counts", &forbidden, &[], vec![variable("gh_token", Origin::Image)], vec![]),
             ("set by the Pod", &forbidden, &[], vec![variable("GH_TOKEN", Origin::Container)], vec![]),

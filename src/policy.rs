@@ -13,6 +13,7 @@ mod amount;
 pub mod cel;
 mod compile;
 mod evaluate;
+mod exception;
 mod expressions;
 #[cfg(test)]
 mod fixtures;
@@ -29,6 +30,9 @@ mod verdict;
 
 pub use compile::RESERVED_ANNOTATIONS;
 pub use remark::Remark;
-pub use set::{PolicyDocument, PolicyError, PolicySet, PolicySummary};
+pub use set::{
+    Defaults, ExceptionScope, ExceptionSummary, PolicyDocument, PolicyError, PolicySet, PolicySummary,
+    Unmatched,
+};
 pub use subject::{Fact, Namespace, Subject};
-pub use verdict::{Decision, Enforcement, Finding, FindingKind, Verdict};
+pub use verdict::{Decision, Enforcement, Excepted, Finding, FindingKind, Verdict};

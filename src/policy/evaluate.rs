@@ -4,9 +4,10 @@
 //! that are the same on several platforms become one finding that names them.
 
 use super::{
-    Enforcement, Fact, Finding, FindingKind, Subject, Verdict,
+    Enforcement, Excepted, Fact, Finding, FindingKind, PolicySet, Subject, Unmatched, Verdict,
     cel::Evaluation,
     compile::Policy,
+    exception::Exception,
     expressions::{Condition, Invalid},
     message::sentence,
     rules::{ReferenceRule, Seen, Violation},
@@ -21,6 +22,8 @@ use std::collections::BTreeMap;
 
 /// The rule that a finding on an unresolved image names.
 const RESOLUTION: &str = "resolution";
+/// The policy and the rule that a finding on an image that no policy matches names.
+const UNMATCHED: (&str, &str) = ("hullmark", "unmatched");
 /// The rule that a finding on a match condition names.
 const MATCH_CONDITIONS: &str = "matchConditions";
 /// Bytes of an audit annotation's value, as ValidatingAdmissionPolicy has it.
@@ -53,19 +56,68 @@ struct FoundOn(Vec<(Found, Vec<Platform>)>);
 /// Values of audit annotations by key, each once.
 type Annotations = BTreeMap<String, Vec<String>>;
 
-pub(super) fn evaluate(policies: &[Policy], subject: &Subject<'_>) -> Verdict {
+pub(super) fn evaluate(set: &PolicySet, subject: &Subject<'_>) -> Verdict {
     let looks: Vec<Look<'_>> = subject.facts.iter().map(|fact| Look::at(subject, fact)).collect();
     let mut verdict = Verdict::default();
     let mut annotations = Annotations::new();
-    for policy in policies {
-        policy.judge(subject, &looks, &mut verdict, &mut annotations);
+    let mut matched = vec![false; looks.len()];
+    for policy in &set.policies {
+        policy.judge(subject, &looks, &mut matched, &mut verdict, &mut annotations);
     }
+    let unmatched = looks.iter().zip(matched).filter(|(_, matched)| !matched).map(|(look, _)| look.usage);
+    verdict.findings.extend(unmatched.filter_map(|usage| unmatched_image(usage, set.defaults.unmatched)));
+    except(set, subject, &mut verdict);
     verdict.findings.sort_by_key(|finding| finding.enforcement);
     verdict.audit_annotations = annotations
         .into_iter()
         .map(|(key, values)| (key, cut_bytes(values.join(", "), MAX_ANNOTATION)))
         .collect();
     verdict
+}
+
+/// What the operator wants of an image that no policy matches.
+fn unmatched_image(usage: &ImageUse, unmatched: Unmatched) -> Option<Finding> {
+    let enforcement = match unmatched {
+        Unmatched::Allow => return None,
+        Unmatched::Warn => Enforcement::Warn,
+        Unmatched::Deny => Enforcement::Deny,
+    };
+    let wanted = "a policy for it: ask whoever runs the policies of this cluster";
+    Some(Finding {
+        policy: UNMATCHED.0.to_owned(),
+        rule: UNMATCHED.1.to_owned(),
+        kind: FindingKind::Violation,
+        enforcement,
+        audit: false,
+        use_kind: usage.kind,
+        container: usage.name.clone(),
+        field_path: usage.field_path.clone(),
+        image: usage.image.clone(),
+        platforms: Vec::new(),
+        message: sentence(usage, &[], &format!(" is matched by no policy; wanted {wanted}")),
+        found: "matched by no policy".to_owned(),
+        wanted: wanted.to_owned(),
+    })
+}
+
+/// Takes out what exceptions let pass.
+fn except(set: &PolicySet, subject: &Subject<'_>, verdict: &mut Verdict) {
+    let holding: Vec<&Exception> =
+        set.exceptions.iter().filter(|exception| set.counts(exception) && exception.holds(subject)).collect();
+    if holding.is_empty() {
+        return;
+    }
+    for finding in std::mem::take(&mut verdict.findings) {
+        let usage =
+            subject.facts.iter().map(|fact| &fact.usage).find(|usage| usage.field_path == finding.field_path);
+        let covers = |exception: &&&Exception| usage.is_some_and(|usage| exception.covers(&finding, usage));
+        match holding.iter().find(covers) {
+            Some(exception) => {
+                verdict.excepted.push(Excepted { exception: exception.name.clone(), finding });
+            }
+            None => verdict.findings.push(finding),
+        }
+    }
 }
 
 impl<'a> Look<'a> {
@@ -109,12 +161,13 @@ impl Policy {
         &self,
         subject: &Subject<'_>,
         looks: &[Look<'_>],
+        matched: &mut [bool],
         verdict: &mut Verdict,
         annotations: &mut Annotations,
     ) {
-        let selected: Vec<&Look<'_>> =
-            looks.iter().filter(|look| self.selector.selects_use(look.usage)).collect();
-        let Some(first) = selected.first() else { return };
+        let selected: Vec<(usize, &Look<'_>)> =
+            looks.iter().enumerate().filter(|(_, look)| self.selector.selects_use(look.usage)).collect();
+        let Some((_, first)) = selected.first() else { return };
         if !self.selector.selects(subject) {
             return;
         }
@@ -122,13 +175,17 @@ impl Policy {
             Condition::Holds => {}
             Condition::Fails => return,
             Condition::Error(why) => {
+                for (at, _) in &selected {
+                    matched[*at] = true;
+                }
                 verdict.policies.push(self.name.clone());
                 verdict.findings.push(self.finding(first.usage, Found::condition(&why), Vec::new()));
                 return;
             }
         }
         verdict.policies.push(self.name.clone());
-        for look in selected {
+        for (at, look) in selected {
+            matched[at] = true;
             let found = self.judge_use(subject, look, annotations);
             let findings =
                 found.0.into_iter().map(|(found, platforms)| self.finding(look.usage, found, platforms));

@@ -2,14 +2,15 @@
 
 use super::{
     Subject, Verdict,
-    compile::{Policy, compile},
+    compile::{Compiled, Policy, compile},
     evaluate,
+    exception::Exception,
 };
 use crate::{
     api::v1alpha1::ValidationAction,
     workload::{ImageUse, Workload},
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// One policy as it was written, and where.
 #[derive(Clone, Debug)]
@@ -32,10 +33,54 @@ pub struct PolicyError {
     pub why: String,
 }
 
-/// The policies in force. Compiled whole: one bad document refuses the set.
+/// The policies in force, and what holds beside them.
 #[derive(Debug, Default)]
 pub struct PolicySet {
-    policies: Vec<Policy>,
+    pub(super) policies: Vec<Policy>,
+    pub(super) exceptions: Vec<Exception>,
+    pub(super) defaults: Defaults,
+}
+
+/// What holds beside the policies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Defaults {
+    /// In which namespaces exceptions count.
+    pub exceptions: ExceptionScope,
+    /// What happens to an image that no policy matches.
+    pub unmatched: Unmatched,
+}
+
+/// In which namespaces exceptions count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ExceptionScope {
+    /// In every one: whoever may create exceptions there decides.
+    #[default]
+    All,
+    /// In these only; empty: nowhere.
+    Namespaces(BTreeSet<String>),
+}
+
+/// What happens to an image that no policy matches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// Nothing.
+    #[default]
+    Allow,
+    /// A warning.
+    Warn,
+    /// The Pod is refused.
+    Deny,
+}
+
+/// An exception, for reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionSummary<'a> {
+    /// `namespace/name`
+    pub name: &'a str,
+    /// When it ends.
+    pub expires: jiff::Timestamp,
+    /// Whether exceptions count in its namespace.
+    pub counts: bool,
 }
 
 /// A policy in force, for reports.
@@ -49,31 +94,81 @@ pub struct PolicySummary<'a> {
     pub actions: &'a [ValidationAction],
 }
 
+impl ExceptionScope {
+    fn includes(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Namespaces(names) => names.contains(namespace),
+        }
+    }
+}
+
 impl PolicySet {
-    /// Compiles documents of the kinds in [`crate::api::v1alpha1`].
+    /// Compiles documents of the kinds in [`crate::api::v1alpha1`], whole: one bad document refuses all.
     ///
     /// # Errors
     /// Every error of every document, never only the first.
     pub fn compile(documents: &[PolicyDocument]) -> Result<Self, Vec<PolicyError>> {
-        let mut policies: Vec<Policy> = Vec::new();
-        let mut sources: HashMap<String, &str> = HashMap::new();
-        let mut errors = Vec::new();
-        for document in documents {
-            match compile(document) {
-                Ok(policy) => {
-                    if let Some(first) = sources.insert(policy.name.clone(), &document.source) {
-                        errors.push(PolicyError {
-                            source_name: document.source.clone(),
-                            field: "metadata.name".to_owned(),
-                            why: format!("{} is already there, in {first}; rename one of them", policy.name),
-                        });
-                    }
-                    policies.push(policy);
+        let (set, errors) = Self::compile_each(documents);
+        if errors.is_empty() {
+            Ok(set)
+        } else {
+            Err(errors.into_iter().flat_map(|(_, errors)| errors).collect())
+        }
+    }
+
+    /// Compiles each document for itself: those that compile are in force, and what is wrong with the
+    /// others is told with their positions in `documents`.
+    #[must_use]
+    pub fn compile_each(documents: &[PolicyDocument]) -> (Self, Vec<(usize, Vec<PolicyError>)>) {
+        let mut set = Self::default();
+        let mut sources: HashMap<(bool, String), &str> = HashMap::new();
+        let mut refused = Vec::new();
+        for (i, document) in documents.iter().enumerate() {
+            let compiled = match compile(document) {
+                Ok(compiled) => compiled,
+                Err(errors) => {
+                    refused.push((i, errors));
+                    continue;
                 }
-                Err(more) => errors.extend(more),
+            };
+            let key = match &compiled {
+                Compiled::Policy(policy) => (true, policy.name.clone()),
+                Compiled::Exception(exception) => (false, exception.name.clone()),
+            };
+            if let Some(first) = sources.get(&key) {
+                let why = format!("{} is already there, in {first}; rename one of them", key.1);
+                let source_name = document.source.clone();
+                refused.push((i, vec![PolicyError { source_name, field: "metadata.name".to_owned(), why }]));
+                continue;
+            }
+            sources.insert(key, &document.source);
+            match compiled {
+                Compiled::Policy(policy) => set.policies.push(*policy),
+                Compiled::Exception(exception) => set.exceptions.push(*exception),
             }
         }
-        if errors.is_empty() { Ok(Self { policies }) } else { Err(errors) }
+        (set, refused)
+    }
+
+    /// The same with other defaults.
+    #[must_use]
+    pub fn with_defaults(mut self, defaults: Defaults) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
+    /// The exceptions, in the order in which they were given.
+    pub fn exceptions(&self) -> impl Iterator<Item = ExceptionSummary<'_>> {
+        self.exceptions.iter().map(|exception| ExceptionSummary {
+            name: &exception.name,
+            expires: exception.expires,
+            counts: self.counts(exception),
+        })
+    }
+
+    pub(super) fn counts(&self, exception: &Exception) -> bool {
+        self.defaults.exceptions.includes(&exception.namespace)
     }
 
     /// How many policies are in force.
@@ -112,6 +207,6 @@ impl PolicySet {
     /// Judges. Pure: the same subject always gives the same verdict.
     #[must_use]
     pub fn evaluate(&self, subject: &Subject<'_>) -> Verdict {
-        evaluate::evaluate(&self.policies, subject)
+        evaluate::evaluate(self, subject)
     }
 }

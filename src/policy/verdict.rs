@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct Verdict {
     /// Everything found, denials first, then warnings, then audits; stable within.
     pub findings: Vec<Finding>,
+    /// What exceptions let pass: found, and not enforced.
+    pub excepted: Vec<Excepted>,
     /// The policies that selected at least one use.
     pub policies: Vec<String>,
     /// Audit annotations of policies, by legal key.
@@ -46,6 +48,15 @@ pub struct Finding {
     pub wanted: String,
     /// The whole sentence that a tired person can act on; names container, image and platform.
     pub message: String,
+}
+
+/// What an exception let pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Excepted {
+    /// The exception: `namespace/name`.
+    pub exception: String,
+    /// What was found.
+    pub finding: Finding,
 }
 
 /// What kind of finding.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::Defaults;
 
 #[test]
 fn selects_by_image_and_use() {
@@ -126,4 +127,35 @@ fn rules_on_the_name_need_no_image() {
     assert!(needs(NON_ROOT));
     let invalid = pod_of("UPPER");
     assert!(set("rules: { reference: { digest: true } }").needs_image(&invalid, &invalid.uses[0]));
+}
+
+#[test]
+fn an_image_that_no_policy_matches_gets_what_the_operator_says() {
+    let policies = [cluster_policy(
+        "test",
+        "{ match: { images: [\"ghcr.io/**\"] }, rules: { reference: { digest: true } } }",
+    )];
+    for (name, image, unmatched, rules, decision) in [
+        ("allowed", "nginx", Unmatched::Allow, &[][..], Decision::Allow),
+        ("warned", "nginx", Unmatched::Warn, &["unmatched"], Decision::Warn),
+        ("denied", "nginx", Unmatched::Deny, &["unmatched"], Decision::Deny),
+        ("matched", "ghcr.io/a/b", Unmatched::Deny, &["reference"], Decision::Deny),
+    ] {
+        let defaults = Defaults { unmatched, ..Defaults::default() };
+        let set = PolicySet::compile(&policies).unwrap().with_defaults(defaults);
+        let verdict = judge(&set, &pod_of(image), &missing(), None);
+        let found: Vec<&str> = verdict.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        assert_eq!((found.as_slice(), verdict.decision()), (rules, decision), "{name}");
+    }
+}
+
+#[test]
+fn of_several_documents_the_good_ones_can_be_in_force() {
+    let good = cluster_policy("good", "rules: { reference: { digest: true } }");
+    let bad = cluster_policy("bad", "rules: { reference: { digests: true } }");
+    let twice = cluster_policy("good", "rules: { volumes: { forbidden: true } }");
+    let (set, refused) = PolicySet::compile_each(&[bad, good, twice]);
+    assert_eq!(set.policies().map(|policy| policy.name).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(refused.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2]);
+    assert!(refused[1].1[0].why.contains("already there"), "{refused:?}");
 }

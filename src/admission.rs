@@ -7,9 +7,11 @@
 
 mod request;
 mod response;
+mod stance;
 
 pub use request::{InvalidReview, Operation, Request, attributes};
 pub use response::{Answer, Mode, allow_unjudged, respond, respond_failure};
+pub use stance::{BreakGlass, Stance};
 
 /// The only version that is read and answered.
 const API_VERSION: &str = "admission.k8s.io/v1";

@@ -10,7 +10,7 @@ use crate::{
     cli::{CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs},
     crds, demo, inspect, policy_files, policy_reference, policy_test,
     registry::{Exchange, Observer, Registry, Settings},
-    review::Reviewer,
+    review::{self, Reviewer},
     text::clean,
 };
 use anyhow::{Context, Result};
@@ -73,7 +73,7 @@ async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
 async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let policies = policy_files::compile(&args.policies)?;
     let (images, credentials) = registry(&args.registry, None, true)?;
-    let nodes = (!args.platforms.is_empty()).then(|| args.platforms.clone());
+    let nodes = review::nodes((!args.platforms.is_empty()).then(|| args.platforms.clone()));
     let reviewer = Reviewer { images, credentials, nodes };
     let mut stderr = io::stderr();
     let terminal = stderr.is_terminal().then_some(&mut stderr as &mut dyn Write);

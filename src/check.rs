@@ -17,7 +17,7 @@ mod table;
 use crate::{
     admission,
     cli::{CheckArgs, CheckOutput},
-    policy::{Enforcement, Finding, FindingKind, PolicySet},
+    policy::{Enforcement, Finding, FindingKind, Namespace, PolicySet},
     review::{Circumstances, FindCredentials, ResolveImage, Review, Reviewer},
     text::{clean, count},
 };
@@ -117,7 +117,7 @@ async fn judge<R: ResolveImage, C: FindCredentials>(
     now: jiff::Timestamp,
 ) -> Judged {
     let name = object.workload.namespace.get_or_insert_with(|| args.namespace.clone());
-    let namespace = manifests.namespaces.get(name).cloned().unwrap_or_else(|| manifests::named(name));
+    let namespace = manifests.namespaces.get(name).cloned().unwrap_or_else(|| Namespace::named(name));
     let request = request(&object);
     let circumstances = Circumstances {
         request: &request,

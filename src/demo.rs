@@ -17,7 +17,7 @@ use crate::{
     cli::DemoArgs,
     policy::{PolicyDocument, PolicySet},
     registry::{Exchange, Registry, Settings as RegistrySettings},
-    review::Reviewer,
+    review::{self, OnlyNames, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
     text::count,
     yaml,
@@ -151,10 +151,11 @@ async fn start_webhook(
     // An empty environment: the demo reads no auth file of the user's.
     let credentials = AuthFiles::read(&Environment::default());
     let webhook = Webhook {
-        reviewer: Reviewer { images, credentials, nodes: None },
+        reviewer: Reviewer { images, credentials, nodes: review::nodes(None) },
         // The sender may go: the policies of the demo never change.
         policies: watch::channel(Arc::new(policies)).1,
-        mode: Mode::Enforce,
+        stance: Mode::Enforce.into(),
+        namespaces: Arc::new(OnlyNames),
         observer: Arc::new(Recorder::new(env!("CARGO_PKG_VERSION"))),
         clock: app::now,
     };

@@ -7,8 +7,8 @@ use crate::{
     workload::{ImageUse, Workload},
 };
 use futures_util::future::join_all;
-use std::{future::Future, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::Instant};
 
 /// Resolves references. Implemented by the registry edge.
 pub trait ResolveImage: Send + Sync {
@@ -31,6 +31,23 @@ pub trait FindCredentials: Send + Sync {
         reference: &Reference,
         workload: Option<&Workload>,
     ) -> impl Future<Output = Vec<Credentials>> + Send;
+}
+
+/// Knows namespaces by name. Implemented by the cluster edge.
+pub trait KnowNamespaces: Send + Sync + fmt::Debug {
+    /// The namespace, as far as it is known; without a cluster to ask, it has the one label that the API
+    /// server gives to all.
+    fn namespace(&self, name: &str) -> Arc<Namespace>;
+}
+
+/// Knows namespaces by their names alone.
+#[derive(Clone, Copy, Debug)]
+pub struct OnlyNames;
+
+impl KnowNamespaces for OnlyNames {
+    fn namespace(&self, name: &str) -> Arc<Namespace> {
+        Arc::new(Namespace::named(name))
+    }
 }
 
 /// What is reviewed besides the workload itself.
@@ -68,15 +85,24 @@ pub struct Reviewer<R, C> {
     pub images: R,
     /// The credentials.
     pub credentials: C,
-    /// The platforms of the nodes, where they are known (`--platforms`).
-    pub nodes: Option<Vec<Platform>>,
+    /// The platforms of the nodes.
+    pub nodes: Nodes,
+}
+
+/// The platforms of the nodes, as they change; none where they are not known.
+pub type Nodes = watch::Receiver<Option<Vec<Platform>>>;
+
+/// Platforms that never change.
+#[must_use]
+pub fn nodes(platforms: Option<Vec<Platform>>) -> Nodes {
+    watch::channel(platforms).1
 }
 
 impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
     /// Resolves the images of `workload` side by side, then evaluates `policies` once.
     pub async fn review(&self, workload: &Workload, policies: &PolicySet, at: Circumstances<'_>) -> Review {
         let started = Instant::now();
-        let platforms = PlatformFilter { nodes: self.nodes.clone(), ..workload.platforms.clone() };
+        let platforms = PlatformFilter { nodes: self.nodes.borrow().clone(), ..workload.platforms.clone() };
         let facts = join_all(
             workload.uses.iter().map(|usage| self.fact(workload, usage, policies, &platforms, at.deadline)),
         )

@@ -24,9 +24,9 @@ pub use tls::{CertificateError, Certificates};
 pub use validate::router;
 
 use crate::{
-    admission::{Answer, Mode, Request},
+    admission::{Answer, Mode, Request, Stance},
     policy::PolicySet,
-    review::{FindCredentials, ResolveImage, Review, Reviewer},
+    review::{FindCredentials, KnowNamespaces, ResolveImage, Review, Reviewer},
 };
 use listener::Listener;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -57,8 +57,10 @@ pub struct Webhook<R, C, O> {
     pub reviewer: Reviewer<R, C>,
     /// The policies in force; each request is judged by one snapshot.
     pub policies: watch::Receiver<Arc<PolicySet>>,
-    /// Whether denials are carried out.
-    pub mode: Mode,
+    /// How strict answers are.
+    pub stance: Stance,
+    /// What is known of namespaces.
+    pub namespaces: Arc<dyn KnowNamespaces>,
     /// Is told what happened.
     pub observer: Arc<O>,
     /// The wall clock, for ages of images and exceptions.

@@ -32,8 +32,35 @@ const MAX_RETRY_AFTER: u32 = 30;
 pub enum Mode {
     /// Denials refuse.
     Enforce,
+    /// Denials warn, and nothing is blocked.
+    Warn,
     /// Denials are recorded (audit annotations, log, metrics) and nothing is blocked.
     Audit,
+    /// Somebody who may has broken the glass: denials warn, nothing is blocked, and it is told loudly.
+    BreakGlass,
+}
+
+impl Mode {
+    /// The mode as logs, metrics and annotations write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Warn => "warn",
+            Self::Audit => "audit",
+            Self::BreakGlass => "break-glass",
+        }
+    }
+
+    /// What a warning says before a denial that is not carried out; none: it is not said.
+    fn instead_of_refusing(self, is_template: bool) -> Option<&'static str> {
+        match (self, is_template) {
+            (Self::Audit, _) | (Self::Enforce, false) => None,
+            (Self::Enforce | Self::BreakGlass, true) => Some("would be refused as a Pod"),
+            (Self::Warn, _) => Some("would be refused if it were enforced"),
+            (Self::BreakGlass, false) => Some("let through, for the glass was broken"),
+        }
+    }
 }
 
 /// What is sent back, and what it says: bytes for the API server, the rest for log and metrics.
@@ -115,10 +142,11 @@ pub fn respond(request: &Request, verdict: &Verdict, facts: &[Fact], mode: Mode)
     };
     let denials = Remark::all(verdict.with(Enforcement::Deny));
     let warns = Remark::all(verdict.with(Enforcement::Warn));
-    let would_be_refused = if is_template && mode == Mode::Enforce { denials.as_slice() } else { &[] };
+    let instead = mode.instead_of_refusing(is_template);
+    let told = if instead.is_some() { denials.as_slice() } else { &[] };
     let decision = match (would_be, mode) {
         (Decision::Deny, Mode::Enforce) => Decision::Deny,
-        _ if would_be_refused.is_empty() && warns.is_empty() => Decision::Allow,
+        _ if told.is_empty() && warns.is_empty() => Decision::Allow,
         _ => Decision::Warn,
     };
     let status = (decision == Decision::Deny).then(|| refusal(request, &denials));
@@ -126,7 +154,7 @@ pub fn respond(request: &Request, verdict: &Verdict, facts: &[Fact], mode: Mode)
         Response {
             uid: &request.uid,
             allowed: decision != Decision::Deny,
-            warnings: message::warnings(would_be_refused, &warns),
+            warnings: message::warnings(instead.unwrap_or_default(), told, &warns),
             audit_annotations: annotations::of_verdict(verdict, facts, decision, would_be, mode),
             status,
         },
@@ -154,7 +182,7 @@ pub fn allow_unjudged(request: &Request, reason: &str) -> Answer {
 #[must_use]
 pub fn respond_failure(request: &Request, detail: &str, mode: Mode) -> Answer {
     let would_be = if is_template(request) { Decision::Warn } else { Decision::Deny };
-    let decision = if mode == Mode::Audit { Decision::Warn } else { would_be };
+    let decision = if mode == Mode::Enforce { would_be } else { Decision::Warn };
     let message = message::failure(request, detail);
     let refused = decision == Decision::Deny;
     let response = Response {

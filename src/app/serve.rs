@@ -7,7 +7,7 @@ use crate::{
     cli::{LogFormat, ServeArgs},
     policy_files::{self, Watched},
     registry::{Registry, Settings as RegistrySettings},
-    review::Reviewer,
+    review::{self, OnlyNames, Reviewer},
     server::{self, Certificates, Observe, Readiness, Reviewed, Running, Settings, Webhook},
     telemetry::{self, Metrics, Outcome, log},
 };
@@ -76,10 +76,11 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         reviewer: Reviewer {
             images: registry,
             credentials,
-            nodes: (!args.platforms.is_empty()).then(|| args.platforms.clone()),
+            nodes: review::nodes((!args.platforms.is_empty()).then(|| args.platforms.clone())),
         },
         policies: watched.policies.clone(),
-        mode: if args.audit { Mode::Audit } else { Mode::Enforce },
+        stance: mode(args).into(),
+        namespaces: Arc::new(OnlyNames),
         observer: Arc::clone(&recorder),
         clock: now,
     };
@@ -98,6 +99,10 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     tokio::spawn(tell_reloads(watched.clone(), running.readiness.clone(), recorder));
     announce(args, &running, &certificates, &watched);
     Ok(running)
+}
+
+fn mode(args: &ServeArgs) -> Mode {
+    if args.audit { Mode::Audit } else { Mode::Enforce }
 }
 
 fn certificates(args: &ServeArgs) -> anyhow::Result<Certificates> {
@@ -120,7 +125,7 @@ fn announce(args: &ServeArgs, running: &Running, certificates: &Certificates, wa
         health_listen = running.health.to_string(),
         policies.path = args.policies.display().to_string(),
         policies.count = watched.reload.borrow().policies,
-        mode = if args.audit { "audit" } else { "enforce" },
+        mode = mode(args).as_str(),
         tls.certificate = authority,
         tls.expires = certificates.expires().to_string(),
         "serving"

@@ -97,19 +97,13 @@ fn namespace(value: &Value) -> Option<Namespace> {
         return None;
     }
     let name = value["metadata"]["name"].as_str()?;
-    let mut namespace = named(name);
+    let mut namespace = Namespace::named(name);
     let labels = value["metadata"]["labels"].as_object().into_iter().flatten();
     namespace
         .labels
         .extend(labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))));
     namespace.object = value.clone();
     Some(namespace)
-}
-
-/// A namespace of which the name alone is known.
-pub(super) fn named(name: &str) -> Namespace {
-    let labels = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), name.to_owned())]);
-    Namespace { name: name.to_owned(), labels, object: Value::Null }
 }
 
 /// Finds the lines that name images. The parser does not keep lines, so they are searched in the

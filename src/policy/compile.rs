@@ -19,8 +19,8 @@ use document::{Document, Kind};
 use serde_json::Value;
 
 /// Keys of audit annotations that Hullmark itself writes; a policy cannot take their place.
-pub const RESERVED_ANNOTATIONS: [&str; 6] =
-    ["verdict", "would-be", "violations", "images", "not-judged", "failure"];
+pub const RESERVED_ANNOTATIONS: [&str; 8] =
+    ["verdict", "would-be", "mode", "violations", "excepted", "images", "not-judged", "failure"];
 
 /// A policy in force.
 #[derive(Debug)]

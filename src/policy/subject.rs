@@ -42,3 +42,12 @@ pub struct Namespace {
     /// The whole object, for CEL's `namespaceObject`; null where only the name is known.
     pub object: serde_json::Value,
 }
+
+impl Namespace {
+    /// A namespace of which the name alone is known.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let labels = BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), name.to_owned())]);
+        Self { name: name.to_owned(), labels, object: serde_json::Value::Null }
+    }
+}

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     admission,
     policy::{Decision, Finding, Namespace, PolicySet, Verdict},
-    review::{Circumstances, Reviewer},
+    review::{self, Circumstances, Reviewer},
     workload::Workload,
 };
 use anyhow::{Context, Result, bail};
@@ -31,7 +31,7 @@ pub(super) struct Outcome {
 
 /// Runs the cases of a file, in order.
 pub(super) async fn run_all(test: &TestFile, policies: &PolicySet) -> Result<Vec<Outcome>> {
-    let nodes = (!test.nodes.is_empty()).then(|| test.nodes.clone());
+    let nodes = review::nodes((!test.nodes.is_empty()).then(|| test.nodes.clone()));
     let reviewer = Reviewer { images: Fixtures::new(&test.images)?, credentials: NoCredentials, nodes };
     let now = test.now.unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let mut outcomes = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::{Observe, Phase, Reviewed, Webhook, deadline, refusal::Refusal};
 use crate::{
-    admission::{self, Answer, Request},
+    admission::{self, Answer, Mode, Request},
     policy::Namespace,
     review::{Circumstances, FindCredentials, ResolveImage, Review},
 };
@@ -112,12 +112,14 @@ where
     let body = timeout_at(deadline, read(request.into_body())).await.unwrap_or(Err(Refusal::Slow))?;
     let request = Request::parse(&body)?;
     drop(body);
-    let (review, answer) = webhook.judge(&request, deadline).await;
+    let namespace = request.namespace.as_deref().map(|name| webhook.namespaces.namespace(name));
+    let mode = webhook.stance.mode(&request, namespace.as_deref());
+    let (review, answer) = webhook.judge(&request, namespace.as_deref(), mode, deadline).await;
     let reviewed = Reviewed {
         request: &request,
         review: review.as_ref(),
         answer: &answer,
-        mode: webhook.mode,
+        mode,
         elapsed: started.elapsed(),
     };
     webhook.observer.reviewed(&reviewed);
@@ -125,32 +127,28 @@ where
 }
 
 impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {
-    async fn judge(&self, request: &Request, deadline: Instant) -> (Option<Review>, Answer) {
+    async fn judge(
+        &self,
+        request: &Request,
+        namespace: Option<&Namespace>,
+        mode: Mode,
+        deadline: Instant,
+    ) -> (Option<Review>, Answer) {
         let workload = match &request.workload {
             Ok(workload) => workload,
             Err(reason) => return (None, admission::allow_unjudged(request, reason)),
         };
         let policies = Arc::clone(&self.policies.borrow());
-        let namespace = request.namespace.as_deref().map(known_by_name);
         let at = Circumstances {
             request: &request.attributes,
             old_object: &request.old_object,
-            namespace: namespace.as_ref(),
+            namespace,
             now: (self.clock)(),
             deadline,
         };
         let review = self.reviewer.review(workload, &policies, at).await;
-        let answer = admission::respond(request, &review.verdict, &review.facts, self.mode);
+        let answer = admission::respond(request, &review.verdict, &review.facts, mode);
         (Some(review), answer)
-    }
-}
-
-/// Without a cluster to ask, a namespace has the one label that the API server gives to all.
-fn known_by_name(name: &str) -> Namespace {
-    Namespace {
-        name: name.to_owned(),
-        labels: [("kubernetes.io/metadata.name".to_owned(), name.to_owned())].into(),
-        object: serde_json::Value::Null,
     }
 }
 

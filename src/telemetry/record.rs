@@ -1,18 +1,21 @@
 //! One review, one log line: a constant message and dotted fields, the same names everywhere.
 //!
-//! INFO when it was or would have been refused, or warned about; DEBUG for a plain admit. Findings and
+//! WARN when the glass was broken; INFO when it was or would have been refused, or warned about; DEBUG for a plain admit. Findings and
 //! images are JSON in one field each (see [`super::log`], which writes them as structure).
 
 use super::metrics::{FindingLabels, Metrics, ReviewLabels, Stage};
 use crate::{
     admission::{Answer, Mode, Operation, Request},
     image::ResolvedImage,
-    policy::Decision,
+    policy::{Decision, Finding},
     review::Review,
     text::clean,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Findings and images in a line; the rest is counted.
 const MAX_ITEMS: usize = 20;
@@ -52,18 +55,21 @@ pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
                 request.dry_run = outcome.request.dry_run,
                 verdict = verdict(outcome),
                 would_be = decision(outcome.answer.would_be),
-                mode = mode(outcome.mode),
+                mode = outcome.mode.as_str(),
                 code = outcome.answer.code,
                 unjudged = outcome.request.workload.as_ref().err().copied(),
                 images = outcome.review.map(|review| images(review).to_string()),
-                findings = outcome.review.map(|review| findings(review).to_string()),
+                findings = outcome.review.map(|review| findings(review.verdict.findings.iter()).to_string()),
+                excepted = outcome.review.and_then(excepted),
                 duration_ms = milliseconds(outcome.elapsed),
                 resolving_ms = outcome.review.map(|review| milliseconds(review.resolving)),
                 "review"
             )
         };
     }
-    if quiet {
+    if outcome.mode == Mode::BreakGlass {
+        line!(warn);
+    } else if quiet {
         line!(debug);
     } else {
         line!(info);
@@ -74,7 +80,7 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
     metrics.reviewed(&ReviewLabels {
         verdict: verdict(outcome),
         would_be: decision(outcome.answer.would_be),
-        mode: mode(outcome.mode),
+        mode: outcome.mode.as_str(),
         operation: operation(outcome.request.operation),
         code: outcome.answer.code,
     });
@@ -108,10 +114,9 @@ fn images(review: &Review) -> Value {
     json!(images)
 }
 
-fn findings(review: &Review) -> Value {
-    let all = &review.verdict.findings;
+fn findings<'a>(all: impl ExactSizeIterator<Item = &'a Finding>) -> Value {
+    let number = all.len();
     let mut list: Vec<Value> = all
-        .iter()
         .take(MAX_ITEMS)
         .map(|finding| {
             json!({
@@ -124,10 +129,19 @@ fn findings(review: &Review) -> Value {
             })
         })
         .collect();
-    if all.len() > MAX_ITEMS {
-        list.push(json!({ "more": all.len() - MAX_ITEMS }));
+    if number > MAX_ITEMS {
+        list.push(json!({ "more": number - MAX_ITEMS }));
     }
     Value::Array(list)
+}
+
+/// What exceptions let pass, and their names; none if nothing.
+fn excepted(review: &Review) -> Option<String> {
+    let all = &review.verdict.excepted;
+    let exceptions: BTreeSet<&str> = all.iter().map(|one| one.exception.as_str()).take(MAX_ITEMS).collect();
+    (!all.is_empty()).then(|| {
+        json!({ "by": exceptions, "findings": findings(all.iter().map(|one| &one.finding)) }).to_string()
+    })
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -148,13 +162,6 @@ fn decision(decision: Decision) -> &'static str {
         Decision::Allow => "allow",
         Decision::Warn => "warn",
         Decision::Deny => "deny",
-    }
-}
-
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Audit => "audit",
     }
 }
 

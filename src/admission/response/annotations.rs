@@ -5,8 +5,7 @@
 
 use super::{Decision, Fact, FindingKind, Mode, Verdict};
 use crate::{
-    policy::Enforcement,
-    policy::Finding,
+    policy::{Enforcement, Finding, RESERVED_ANNOTATIONS},
     text::{clean, cut_bytes},
 };
 use serde_json::{Value, json};
@@ -16,9 +15,6 @@ use std::collections::BTreeMap;
 const MAX_VALUE: usize = 10 * 1024;
 /// Characters of a key.
 const MAX_KEY: usize = 63;
-/// The keys that are ours; a policy's annotation cannot take their place.
-const RESERVED: [&str; 6] = ["verdict", "would-be", "violations", "images", "not-judged", "failure"];
-
 pub(super) fn of_verdict(
     verdict: &Verdict,
     facts: &[Fact],
@@ -28,13 +24,21 @@ pub(super) fn of_verdict(
 ) -> BTreeMap<String, String> {
     let mut annotations = outcome(decision, would_be, mode);
     for (key, value) in &verdict.audit_annotations {
-        if is_legal(key) && !RESERVED.contains(&key.as_str()) {
+        if is_legal(key) && !RESERVED_ANNOTATIONS.contains(&key.as_str()) {
             annotations.insert(key.clone(), cut_bytes(clean(value, MAX_VALUE), MAX_VALUE));
         }
     }
     if !verdict.findings.is_empty() {
         let findings = verdict.findings.iter().map(finding);
         annotations.insert("violations".to_owned(), bounded_list(findings, verdict.findings.len()));
+    }
+    if !verdict.excepted.is_empty() {
+        let excepted = verdict.excepted.iter().map(|one| {
+            let mut value = finding(&one.finding);
+            value["exception"] = json!(one.exception);
+            value
+        });
+        annotations.insert("excepted".to_owned(), bounded_list(excepted, verdict.excepted.len()));
     }
     let images: Vec<Value> = facts.iter().filter_map(image).collect();
     if !images.is_empty() {
@@ -77,7 +81,8 @@ fn outcome(decision: Decision, would_be: Decision, mode: Mode) -> BTreeMap<Strin
         Decision::Deny => "deny",
     };
     let mut annotations = BTreeMap::from([("verdict".to_owned(), word(decision).to_owned())]);
-    if mode == Mode::Audit {
+    if mode != Mode::Enforce {
+        annotations.insert("mode".to_owned(), mode.as_str().to_owned());
         annotations.insert("would-be".to_owned(), word(would_be).to_owned());
     }
     annotations

@@ -58,11 +58,12 @@ fn summary(denials: &[Remark<'_>]) -> String {
     parts.join(", ")
 }
 
-/// Warnings within the API server's limits: first what would refuse the Pods of a template.
-pub(super) fn warnings(would_be_refused: &[Remark<'_>], warns: &[Remark<'_>]) -> Vec<String> {
-    let refused = would_be_refused.iter().map(|r| {
-        with_suffix(&format!("would be refused as a Pod: {}", r.finding.message), &source(r), MAX_WARNING)
-    });
+/// Warnings within the API server's limits: first the denials that are not carried out, with the words
+/// that say so.
+pub(super) fn warnings(instead: &str, denials: &[Remark<'_>], warns: &[Remark<'_>]) -> Vec<String> {
+    let refused = denials
+        .iter()
+        .map(|r| with_suffix(&format!("{instead}: {}", r.finding.message), &source(r), MAX_WARNING));
     let mut all: Vec<String> = refused.chain(warns.iter().map(|r| remark(r, MAX_WARNING))).collect();
     // The API server drops exact duplicates; ours must not take the place of others.
     let mut seen = HashSet::new();

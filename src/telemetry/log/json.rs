@@ -16,7 +16,7 @@ use tracing_subscriber::{
 };
 
 /// Fields whose text is JSON already: an event's field can only be a scalar.
-const STRUCTURED: [&str; 2] = ["images", "findings"];
+const STRUCTURED: [&str; 3] = ["images", "findings", "excepted"];
 
 pub(super) struct Lines;
 

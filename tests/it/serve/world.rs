@@ -10,7 +10,7 @@ use hullmark::{
         Unresolved, UnresolvedKind,
     },
     policy_files::{self, Watched},
-    review::{FindCredentials, ResolveImage, Reviewer},
+    review::{self, FindCredentials, OnlyNames, ResolveImage, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
     workload::Workload,
 };
@@ -135,9 +135,10 @@ pub(crate) fn own() -> Certificates {
 
 pub(crate) fn webhook(watched: &Watched, mode: Mode) -> Webhook<Images, Anonymous, Recorder> {
     Webhook {
-        reviewer: Reviewer { images: Images, credentials: Anonymous, nodes: None },
+        reviewer: Reviewer { images: Images, credentials: Anonymous, nodes: review::nodes(None) },
         policies: watched.policies.clone(),
-        mode,
+        stance: mode.into(),
+        namespaces: Arc::new(OnlyNames),
         observer: Arc::new(Recorder::new("test")),
         clock: now,
     }

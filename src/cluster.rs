@@ -4,6 +4,12 @@
 //! force, the labels of namespaces, the platforms of nodes, the pull secrets of a Pod, the authority of
 //! the webhook's certificate, and the webhook configuration itself. Nothing here judges.
 
+mod follow;
+pub mod namespaces;
+pub mod nodes;
+pub mod policies;
+pub mod pull_secrets;
+
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use std::path::Path;
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
     doc = "ImageConfigException lets Pods of its namespace pass over policies, with a reason and an expiry.",
     printcolumn = r#"{"name":"Expires","type":"date","jsonPath":".spec.expires"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".spec.reason"}"#,
-    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.conditions[?(@.type=='Accepted')].status"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]

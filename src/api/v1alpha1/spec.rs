@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
     doc = "ClusterImageConfigPolicy says what the images of Pods must say of themselves, in every namespace that it selects.",
     printcolumn = r#"{"name":"Actions","type":"string","jsonPath":".spec.validationActions","description":"What follows from a violation"}"#,
     printcolumn = r#"{"name":"On resolution failure","type":"string","jsonPath":".spec.onResolutionFailure","priority":1}"#,
-    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.conditions[?(@.type=='Accepted')].status"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 pub struct ClusterImageConfigPolicySpec(pub PolicySpec);
@@ -40,7 +40,7 @@ pub struct ClusterImageConfigPolicySpec(pub PolicySpec);
     doc = "ImageConfigPolicy says what the images of Pods must say of themselves, in its own namespace only.",
     printcolumn = r#"{"name":"Actions","type":"string","jsonPath":".spec.validationActions","description":"What follows from a violation"}"#,
     printcolumn = r#"{"name":"On resolution failure","type":"string","jsonPath":".spec.onResolutionFailure","priority":1}"#,
-    printcolumn = r#"{"name":"Accepted","type":"string","jsonPath":".status.conditions[?(@.type=='Accepted')].status"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 pub struct ImageConfigPolicySpec(pub PolicySpec);

@@ -69,7 +69,7 @@ fn accepts_what_kubectl_get_prints() {
     document.value["status"] = json!({
         "observedGeneration": 1,
         "conditions": [{
-            "type": "Accepted", "status": "True", "reason": "Compiled", "message": "",
+            "type": "Ready", "status": "True", "reason": "Compiled", "message": "",
             "lastTransitionTime": "2026-11-01T00:00:00Z",
         }],
     });

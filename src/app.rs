@@ -49,7 +49,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Inspect(args) => inspect(&args).await,
         Command::Check(args) => check(&args).await,
-        Command::Serve(args) => serve(args).await,
+        Command::Serve(args) => serve(*args).await,
         Command::Demo(args) => demo::run(&args, &mut io::stdout()).await,
         Command::Policy(PolicyCommand::Test(args)) => policy_test::run(&args, &mut io::stdout()).await,
         Command::Policy(PolicyCommand::Reference) => print(&policy_reference::markdown()),

@@ -22,7 +22,7 @@ pub enum Command {
     /// Judge manifests, as kubectl, helm and kustomize print them, by policies.
     Check(CheckArgs),
     /// Run the admission webhook over TLS.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// See it work: a registry, the webhook and sample Pods, all inside this process.
     Demo(DemoArgs),
     /// Work with policies.
@@ -136,8 +136,17 @@ pub enum CheckOutput {
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Folder (or file) of policies; read again when it changes.
-    #[arg(long, required = true, value_name = "DIR", env = "HULLMARK_POLICIES")]
-    pub policies: PathBuf,
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "HULLMARK_POLICIES",
+        required_unless_present = "cluster",
+        conflicts_with = "cluster"
+    )]
+    pub policies: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub cluster: ClusterArgs,
     /// Where the webhook listens (HTTPS).
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443", env = "HULLMARK_LISTEN")]
     pub listen: SocketAddr,
@@ -174,6 +183,85 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub registry: RegistryArgs,
+}
+
+/// What `serve` does in a cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "In a cluster")]
+pub struct ClusterArgs {
+    /// Take policies, exceptions, pull secrets, namespaces and nodes from the cluster.
+    #[arg(long, env = "HULLMARK_CLUSTER")]
+    pub cluster: bool,
+    /// Kubeconfig; default: as a Pod, else as kubectl.
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Whose pull secrets are read.
+    #[arg(long, value_enum, default_value_t = PullSecretsScope::Cluster, env = "HULLMARK_PULL_SECRETS")]
+    pub pull_secrets: PullSecretsScope,
+    /// With --pull-secrets namespaces: these.
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', env = "HULLMARK_PULL_SECRET_NAMESPACES")]
+    pub pull_secret_namespaces: Vec<String>,
+    /// Pull secrets of the operator's own, for every Pod.
+    #[arg(long, value_name = "NAMESPACE/NAME", value_delimiter = ',', value_parser = namespaced_name, env = "HULLMARK_GLOBAL_PULL_SECRETS")]
+    pub global_pull_secrets: Vec<NamespacedName>,
+    /// Where exceptions count: all, none, or these namespaces.
+    #[arg(
+        long,
+        value_name = "all|none|NAMESPACE",
+        value_delimiter = ',',
+        default_value = "all",
+        env = "HULLMARK_EXCEPTIONS"
+    )]
+    pub exceptions: Vec<String>,
+    /// What happens to an image that no policy matches.
+    #[arg(long, value_enum, default_value_t = UnmatchedImages::Allow, env = "HULLMARK_UNMATCHED")]
+    pub unmatched: UnmatchedImages,
+    /// Label of namespaces that says enforce, warn or audit; empty: namespaces have no say.
+    #[arg(long, value_name = "LABEL", default_value = "", env = "HULLMARK_MODE_LABEL")]
+    pub mode_label: String,
+    /// Label of Pods that lets them through for those who may; empty: nobody may.
+    #[arg(long, value_name = "LABEL", default_value = "", env = "HULLMARK_BREAK_GLASS_LABEL")]
+    pub break_glass_label: String,
+    /// Groups that may break the glass.
+    #[arg(long, value_name = "GROUP", value_delimiter = ',', env = "HULLMARK_BREAK_GLASS_GROUPS")]
+    pub break_glass_groups: Vec<String>,
+    /// Judge images on the platforms of the cluster's nodes, unless --platforms says which.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, env = "HULLMARK_PLATFORMS_FROM_NODES")]
+    pub platforms_from_nodes: bool,
+}
+
+/// `namespace/name`
+pub type NamespacedName = (String, String);
+
+/// `--pull-secrets`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PullSecretsScope {
+    /// Nobody's.
+    Disabled,
+    /// Those of the namespaces that --pull-secret-namespaces names.
+    Namespaces,
+    /// Those of every namespace.
+    Cluster,
+}
+
+/// `--unmatched`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnmatchedImages {
+    /// Nothing.
+    Allow,
+    /// A warning.
+    Warn,
+    /// The Pod is refused.
+    Deny,
+}
+
+fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("write it as NAMESPACE/NAME".to_owned()),
+    }
 }
 
 /// `--log-format`.

@@ -1,17 +1,18 @@
 //! `hullmark serve`: everything is read and checked before a port is opened, then served until a signal.
 
+mod sources;
+
 use super::now;
 use crate::{
-    admission::Mode,
-    auth_files::{AuthFiles, Environment},
+    admission::{BreakGlass, Mode, Stance},
     cli::{LogFormat, ServeArgs},
-    policy_files::{self, Watched},
     registry::{Registry, Settings as RegistrySettings},
-    review::{self, OnlyNames, Reviewer},
-    server::{self, Certificates, Observe, Readiness, Reviewed, Running, Settings, Webhook},
+    review::Reviewer,
+    server::{self, Certificates, Observe, Reviewed, Running, Settings, Webhook},
     telemetry::{self, Metrics, Outcome, log},
 };
 use anyhow::Context;
+use sources::Sources;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -21,8 +22,6 @@ use std::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How often policy files are looked at.
-const POLICIES_CHECK: Duration = Duration::from_secs(2);
 /// How often certificate files are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
 /// Time for requests in flight, after the drain: the longest that the API server waits.
@@ -59,28 +58,23 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
-    let loaded = policy_files::compile(&args.policies)?;
+    let sources = Sources::of(args).await?;
     let certificates = Arc::new(certificates(args)?);
     let registry = Registry::new(RegistrySettings {
         hosts_dir: args.registry.hosts_dir.clone(),
         allow_addresses: args.registry.allow_addresses.clone(),
         ..RegistrySettings::default()
     })?;
-    let credentials = AuthFiles::read(&Environment::read(|name| std::env::var_os(name)));
-    for note in registry.notes().into_iter().chain(credentials.notes()) {
+    for note in registry.notes().into_iter().chain(sources.credentials.notes()) {
         tracing::warn!(note, "registry settings");
     }
-    let watched = policy_files::watch(args.policies.clone(), &loaded, POLICIES_CHECK);
     let recorder = Arc::new(Recorder::new(VERSION));
+    let news = sources.news.clone();
     let webhook = Webhook {
-        reviewer: Reviewer {
-            images: registry,
-            credentials,
-            nodes: review::nodes((!args.platforms.is_empty()).then(|| args.platforms.clone())),
-        },
-        policies: watched.policies.clone(),
-        stance: mode(args).into(),
-        namespaces: Arc::new(OnlyNames),
+        reviewer: Reviewer { images: registry, credentials: sources.credentials, nodes: sources.nodes },
+        policies: sources.policies,
+        stance: stance(args),
+        namespaces: sources.namespaces,
         observer: Arc::clone(&recorder),
         clock: now,
     };
@@ -96,9 +90,21 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         // After the port is open: whoever waits for the file can connect at once.
         write_whole(path, pem).with_context(|| format!("--write-ca {}", path.display()))?;
     }
-    tokio::spawn(tell_reloads(watched.clone(), running.readiness.clone(), recorder));
-    announce(args, &running, &certificates, &watched);
+    announce(args, &running, &certificates, news.policies());
+    tokio::spawn(news.tell(running.readiness.clone(), recorder));
     Ok(running)
+}
+
+/// How strict answers are.
+fn stance(args: &ServeArgs) -> Stance {
+    let cluster = &args.cluster;
+    let label = |label: &str| (!label.is_empty()).then(|| label.to_owned());
+    Stance {
+        mode: mode(args),
+        namespace_label: label(&cluster.mode_label),
+        break_glass: label(&cluster.break_glass_label)
+            .map(|label| BreakGlass { label, groups: cluster.break_glass_groups.clone() }),
+    }
 }
 
 fn mode(args: &ServeArgs) -> Mode {
@@ -113,7 +119,7 @@ fn certificates(args: &ServeArgs) -> anyhow::Result<Certificates> {
 }
 
 /// The one line that says what runs.
-fn announce(args: &ServeArgs, running: &Running, certificates: &Certificates, watched: &Watched) {
+fn announce(args: &ServeArgs, running: &Running, certificates: &Certificates, policies: usize) {
     let authority = match (certificates.file(), &args.write_ca) {
         (Some(file), _) => format!("from {}", file.display()),
         (None, Some(written)) => format!("made at start, in memory; its CA is in {}", written.display()),
@@ -123,26 +129,14 @@ fn announce(args: &ServeArgs, running: &Running, certificates: &Certificates, wa
         version = VERSION,
         listen = running.https.to_string(),
         health_listen = running.health.to_string(),
-        policies.path = args.policies.display().to_string(),
-        policies.count = watched.reload.borrow().policies,
+        policies.path =
+            args.policies.as_ref().map_or("the cluster".to_owned(), |path| path.display().to_string()),
+        policies.count = policies,
         mode = mode(args).as_str(),
         tls.certificate = authority,
         tls.expires = certificates.expires().to_string(),
         "serving"
     );
-}
-
-/// Tells metrics and readiness how reloads went, for as long as there are any.
-async fn tell_reloads(mut watched: Watched, readiness: Readiness, recorder: Arc<Recorder>) {
-    loop {
-        let reload = watched.reload.borrow_and_update().clone();
-        recorder.metrics.policies(reload.policies, reload.generation, reload.error.is_none());
-        let note = reload.error.map(|error| format!("the last good ones are in force: {error}"));
-        readiness.note("policies", note);
-        if watched.reload.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 /// Writes beside it first, so that nobody reads half of it.

@@ -5,10 +5,12 @@
 //! `admission.k8s.io/v1`, the same uid, bounded clean text, for HTTP 200 always. Templates never get
 //! a refusal, only warnings; Pods are where policies are enforced.
 
+mod documents;
 mod request;
 mod response;
 mod stance;
 
+pub use documents::review_document;
 pub use request::{InvalidReview, Operation, Request, attributes};
 pub use response::{Answer, Mode, allow_unjudged, respond, respond_failure};
 pub use stance::{BreakGlass, Stance};

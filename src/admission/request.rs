@@ -186,7 +186,7 @@ struct Asked<'a> {
     name: &'a str,
 }
 
-fn read_review(body: &[u8]) -> Result<Value, InvalidReview> {
+pub(super) fn read_review(body: &[u8]) -> Result<Value, InvalidReview> {
     if body.is_empty() {
         return Err(InvalidReview(format!(
             "the body is empty; expected an AdmissionReview of {API_VERSION}"

@@ -48,6 +48,7 @@ where
     let observer = Arc::clone(&webhook.observer);
     Router::new()
         .route("/validate", post(validate::<R, C, O>).fallback(other_method))
+        .route("/validate-policy", post(validate_policy::<R, C, O>).fallback(other_method))
         .fallback(async || Refusal::NotFound)
         .with_state(webhook)
         .layer(from_fn(catch_panics))
@@ -107,11 +108,9 @@ where
     let started = Instant::now();
     let deadline = started + deadline::budget(request.uri().query())?;
     let _counted = InFlight::new(webhook.observer.as_ref());
-    require_json(request.headers())?;
-    let _memory = reserve(request.headers(), deadline).await?;
-    let body = timeout_at(deadline, read(request.into_body())).await.unwrap_or(Err(Refusal::Slow))?;
-    let request = Request::parse(&body)?;
-    drop(body);
+    let Bytes { bytes, memory: _memory } = Bytes::read(request, deadline).await?;
+    let request = Request::parse(&bytes)?;
+    drop(bytes);
     let namespace = request.namespace.as_deref().map(|name| webhook.namespaces.namespace(name));
     let mode = webhook.stance.mode(&request, namespace.as_deref());
     let (review, answer) = webhook.judge(&request, namespace.as_deref(), mode, deadline).await;
@@ -124,6 +123,32 @@ where
     };
     webhook.observer.reviewed(&reviewed);
     Ok(([(header::CONTENT_TYPE, "application/json")], answer.body).into_response())
+}
+
+/// Reviews a policy or an exception of ours.
+async fn validate_policy<R, C, O: Observe>(
+    State(webhook): State<Arc<Webhook<R, C, O>>>,
+    request: http::Request<Body>,
+) -> Result<Response, Refusal> {
+    let deadline = Instant::now() + deadline::budget(request.uri().query())?;
+    let _counted = InFlight::new(webhook.observer.as_ref());
+    let answer = admission::review_document(&Bytes::read(request, deadline).await?.bytes)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+/// A body, and the memory that is set aside for it.
+struct Bytes {
+    bytes: Vec<u8>,
+    memory: SemaphorePermit<'static>,
+}
+
+impl Bytes {
+    async fn read(request: http::Request<Body>, deadline: Instant) -> Result<Self, Refusal> {
+        require_json(request.headers())?;
+        let memory = reserve(request.headers(), deadline).await?;
+        let bytes = timeout_at(deadline, read(request.into_body())).await.unwrap_or(Err(Refusal::Slow))?;
+        Ok(Self { bytes, memory })
+    }
 }
 
 impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {

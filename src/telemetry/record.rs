@@ -1,7 +1,8 @@
 //! One review, one log line: a constant message and dotted fields, the same names everywhere.
 //!
-//! WARN when the glass was broken; INFO when it was or would have been refused, or warned about; DEBUG for a plain admit. Findings and
-//! images are JSON in one field each (see [`super::log`], which writes them as structure).
+//! WARN when the glass was broken; INFO when it was or would have been refused, warned about or
+//! excepted; DEBUG for a plain admit. Findings and images are JSON in one field each (see
+//! [`super::log`], which writes them as structure).
 
 use super::metrics::{FindingLabels, Metrics, ReviewLabels, Stage};
 use crate::{
@@ -41,7 +42,10 @@ pub struct Outcome<'a> {
 /// Turns a review into its log line and its metrics.
 pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
     count(metrics, outcome);
-    let quiet = outcome.answer.decision == Decision::Allow && outcome.answer.would_be == Decision::Allow;
+    let is_excepted = outcome.review.is_some_and(|review| !review.verdict.excepted.is_empty());
+    let quiet = outcome.answer.decision == Decision::Allow
+        && outcome.answer.would_be == Decision::Allow
+        && !is_excepted;
     // The macro's level must be constant.
     macro_rules! line {
         ($level:ident) => {

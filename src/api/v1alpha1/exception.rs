@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
     status = "PolicyStatus",
     derive = "PartialEq",
     doc = "ImageConfigException lets Pods of its namespace pass over policies, with a reason and an expiry.",
-    printcolumn = r#"{"name":"Expires","type":"date","jsonPath":".spec.expires"}"#,
+    printcolumn = r#"{"name":"Expires","type":"string","jsonPath":".spec.expires"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".spec.reason"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#

@@ -6,11 +6,13 @@
 //! a refusal, only warnings; Pods are where policies are enforced.
 
 mod documents;
+mod pin;
 mod request;
 mod response;
 mod stance;
 
 pub use documents::review_document;
+pub use pin::respond_pinned;
 pub use request::{InvalidReview, Operation, Request, attributes};
 pub use response::{Answer, Mode, allow_unjudged, respond, respond_failure};
 pub use stance::{BreakGlass, Stance};

@@ -102,11 +102,7 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
     /// Resolves the images of `workload` side by side, then evaluates `policies` once.
     pub async fn review(&self, workload: &Workload, policies: &PolicySet, at: Circumstances<'_>) -> Review {
         let started = Instant::now();
-        let platforms = PlatformFilter { nodes: self.nodes.borrow().clone(), ..workload.platforms.clone() };
-        let facts = join_all(
-            workload.uses.iter().map(|usage| self.fact(workload, usage, policies, &platforms, at.deadline)),
-        )
-        .await;
+        let facts = self.facts(workload, |usage| policies.needs_image(workload, usage), at.deadline).await;
         let resolving = started.elapsed();
         let verdict = policies.evaluate(&Subject {
             workload,
@@ -119,25 +115,32 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
         Review { verdict, facts, resolving, judging: started.elapsed().saturating_sub(resolving) }
     }
 
-    async fn fact(
+    /// Resolves the images of `workload` that are `wanted`, side by side.
+    pub async fn facts(
         &self,
         workload: &Workload,
-        usage: &ImageUse,
-        policies: &PolicySet,
-        platforms: &PlatformFilter,
+        wanted: impl Fn(&ImageUse) -> bool,
         deadline: Instant,
-    ) -> Fact {
-        let image = match &usage.reference {
-            _ if !policies.needs_image(workload, usage) => None,
-            Err(invalid) => Some(Err(Unresolved {
-                kind: UnresolvedKind::InvalidReference,
-                host: None,
-                status: None,
-                detail: invalid.to_string(),
-            })),
-            Ok(reference) => Some(self.resolve(reference, workload, platforms, deadline).await),
-        };
-        Fact { usage: usage.clone(), image }
+    ) -> Vec<Fact> {
+        let platforms = PlatformFilter { nodes: self.nodes.borrow().clone(), ..workload.platforms.clone() };
+        let facts = workload.uses.iter().map(|usage| {
+            let is_wanted = wanted(usage);
+            let platforms = &platforms;
+            async move {
+                let image = match &usage.reference {
+                    _ if !is_wanted => None,
+                    Err(invalid) => Some(Err(Unresolved {
+                        kind: UnresolvedKind::InvalidReference,
+                        host: None,
+                        status: None,
+                        detail: invalid.to_string(),
+                    })),
+                    Ok(reference) => Some(self.resolve(reference, workload, platforms, deadline).await),
+                };
+                Fact { usage: usage.clone(), image }
+            }
+        });
+        join_all(facts).await
     }
 
     async fn resolve(

@@ -204,6 +204,14 @@ impl PolicySet {
         })
     }
 
+    /// Whether any policy may be for this use.
+    #[must_use]
+    pub fn may_select(&self, workload: &Workload, usage: &ImageUse) -> bool {
+        self.policies
+            .iter()
+            .any(|policy| policy.selector.may_select(workload) && policy.selector.selects_use(usage))
+    }
+
     /// Judges. Pure: the same subject always gives the same verdict.
     #[must_use]
     pub fn evaluate(&self, subject: &Subject<'_>) -> Verdict {

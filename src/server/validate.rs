@@ -5,6 +5,7 @@ use crate::{
     admission::{self, Answer, Mode, Request},
     policy::Namespace,
     review::{Circumstances, FindCredentials, ResolveImage, Review},
+    workload::ImageUse,
 };
 use axum::{
     Router,
@@ -48,6 +49,7 @@ where
     let observer = Arc::clone(&webhook.observer);
     Router::new()
         .route("/validate", post(validate::<R, C, O>).fallback(other_method))
+        .route("/mutate", post(mutate::<R, C, O>).fallback(other_method))
         .route("/validate-policy", post(validate_policy::<R, C, O>).fallback(other_method))
         .fallback(async || Refusal::NotFound)
         .with_state(webhook)
@@ -123,6 +125,34 @@ where
     };
     webhook.observer.reviewed(&reviewed);
     Ok(([(header::CONTENT_TYPE, "application/json")], answer.body).into_response())
+}
+
+/// Pins the images of a Pod that a policy may be for.
+async fn mutate<R, C, O>(
+    State(webhook): State<Arc<Webhook<R, C, O>>>,
+    request: http::Request<Body>,
+) -> Result<Response, Refusal>
+where
+    R: ResolveImage + 'static,
+    C: FindCredentials + 'static,
+    O: Observe,
+{
+    let deadline = Instant::now() + deadline::budget(request.uri().query())?;
+    let _counted = InFlight::new(webhook.observer.as_ref());
+    let Bytes { bytes, memory: _memory } = Bytes::read(request, deadline).await?;
+    let request = Request::parse(&bytes)?;
+    drop(bytes);
+    let facts = match &request.workload {
+        // Controllers would see a template that changes under their hands.
+        Ok(workload) if !workload.is_template => {
+            let policies = Arc::clone(&webhook.policies.borrow());
+            let wanted = |usage: &ImageUse| policies.may_select(workload, usage);
+            webhook.reviewer.facts(workload, wanted, deadline).await
+        }
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    let answer = admission::respond_pinned(&request, &facts);
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
 /// Reviews a policy or an exception of ours.

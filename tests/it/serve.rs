@@ -70,7 +70,7 @@ async fn what_cannot_be_judged_gets_a_status_and_a_reason() {
             "expected AdmissionReview",
         ),
         ("timeout without a unit", post("/validate?timeout=10", &good), 400, "timeout"),
-        ("another path", post("/mutate", &good), 404, "POST /validate"),
+        ("another path", post("/elsewhere", &good), 404, "POST /validate"),
         ("root", post("/", &good), 404, "POST /validate"),
         ("GET", request("GET", "/validate", &[], ""), 405, "GET is not supported"),
         ("an unknown method", request("BREW", "/validate", &[], ""), 405, "this method is not supported"),

@@ -47,6 +47,7 @@ pub mod admission;
 pub mod api;
 pub mod app;
 pub mod auth_files;
+pub mod certificate;
 pub mod check;
 pub mod cli;
 pub mod cluster;

@@ -20,7 +20,7 @@ mod tls;
 mod validate;
 
 pub use readiness::{Latch, Readiness};
-pub use tls::{CertificateError, Certificates};
+pub use tls::Certificates;
 pub use validate::router;
 
 use crate::{

@@ -4,14 +4,12 @@
 //! swaps a symlink above them; and a certificate, once good, stays in use until a better one is there:
 //! a bad pair is logged, never served.
 
-mod authority;
 mod files;
-mod validity;
 
 use super::{Clock, Latch, Observe, Readiness};
-use authority::Authority;
+use crate::certificate::{Authority, AuthorityPem, CertificateError, Leaf};
 use files::Files;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
@@ -21,16 +19,17 @@ use rustls::{
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_rustls::TlsAcceptor;
 
-/// Why there is no certificate to serve; the text names the file, if there is one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CertificateError(pub(super) String);
+/// An authority in memory lives as long as a process may.
+const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(10 * 365 * 24);
 
 /// Where the certificate comes from, and the one in use.
 pub struct Certificates {
@@ -40,8 +39,18 @@ pub struct Certificates {
 }
 
 enum Source {
-    Own(Box<Authority>),
+    /// An authority in memory.
+    Own(Box<Authority>, Vec<String>),
+    /// An authority that all replicas share, as it changes.
+    Shared(Shared),
     Files(Files),
+}
+
+struct Shared {
+    authority: watch::Receiver<AuthorityPem>,
+    names: Vec<String>,
+    /// The one that has signed what is in use.
+    signed_by: Mutex<AuthorityPem>,
 }
 
 /// A chain with its key, checked.
@@ -60,9 +69,24 @@ impl Certificates {
     /// [`CertificateError`] when a name cannot stand in a certificate.
     pub fn own(names: &[String], clock: Clock) -> Result<Self, CertificateError> {
         let now = clock();
-        let authority = Authority::new(names, now)?;
-        let pair = authority.issue(now)?;
-        Ok(Self::with(Source::Own(Box::new(authority)), pair, clock))
+        let authority = Authority::new(now, AUTHORITY_LIFE)?;
+        let pair = Pair::of(authority.issue(names, now)?)?;
+        Ok(Self::with(Source::Own(Box::new(authority), names.to_vec()), pair, clock))
+    }
+
+    /// Signs for `names` with the authority that all replicas share, and again when that changes.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when the authority cannot be read, or a name cannot stand in a certificate.
+    pub fn shared(
+        authority: watch::Receiver<AuthorityPem>,
+        names: &[String],
+        clock: Clock,
+    ) -> Result<Self, CertificateError> {
+        let pem = authority.borrow().clone();
+        let pair = Pair::of(Authority::from_pem(&pem)?.issue(names, clock())?)?;
+        let shared = Shared { authority, names: names.to_vec(), signed_by: Mutex::new(pem) };
+        Ok(Self::with(Source::Shared(shared), pair, clock))
     }
 
     /// Reads a chain and its key (PEM), and checks both: they belong together and are valid now.
@@ -78,18 +102,18 @@ impl Certificates {
         Self { source, clock, current: RwLock::new(Arc::new(pair)) }
     }
 
-    /// The certificate of our own authority (PEM), for callers to trust; none with files.
+    /// The certificate of the authority in memory (PEM), for callers to trust; none with others.
     pub fn authority_pem(&self) -> Option<&str> {
         match &self.source {
-            Source::Own(authority) => Some(authority.pem()),
-            Source::Files(_) => None,
+            Source::Own(authority, _) => Some(&authority.pem().certificate),
+            Source::Shared(_) | Source::Files(_) => None,
         }
     }
 
     /// The file of the chain; none with an authority of our own.
     pub fn file(&self) -> Option<&Path> {
         match &self.source {
-            Source::Own(_) => None,
+            Source::Own(..) | Source::Shared(_) => None,
             Source::Files(files) => Some(files.certificate()),
         }
     }
@@ -111,8 +135,11 @@ impl Certificates {
     fn renew(&self) -> Result<bool, CertificateError> {
         let now = (self.clock)();
         let new = match &self.source {
-            Source::Own(authority) if now >= self.current().renew_at => Some(authority.issue(now)?),
-            Source::Own(_) => None,
+            Source::Own(authority, names) if now >= self.current().renew_at => {
+                Some(Pair::of(authority.issue(names, now)?)?)
+            }
+            Source::Own(..) => None,
+            Source::Shared(shared) => shared.renewed(now >= self.current().renew_at, now)?,
             Source::Files(files) => files.changed(now)?,
         };
         let renewed = new.is_some();
@@ -120,6 +147,28 @@ impl Certificates {
             self.replace(pair);
         }
         Ok(renewed)
+    }
+}
+
+impl Shared {
+    /// A new leaf, if the one in use is due or was signed by another authority.
+    fn renewed(&self, is_due: bool, now: Timestamp) -> Result<Option<Pair>, CertificateError> {
+        let pem = self.authority.borrow().clone();
+        let mut signed_by = self.signed_by.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_due && pem == *signed_by {
+            return Ok(None);
+        }
+        let pair = Pair::of(Authority::from_pem(&pem)?.issue(&self.names, now)?)?;
+        *signed_by = pem;
+        Ok(Some(pair))
+    }
+}
+
+impl Pair {
+    fn of(leaf: Leaf) -> Result<Self, CertificateError> {
+        let key = CertifiedKey::from_der(vec![leaf.certificate], leaf.key, &provider())
+            .map_err(|error| CertificateError(format!("cannot use a certificate of our own: {error}")))?;
+        Ok(Self { key: Arc::new(key), expires: leaf.expires, renew_at: leaf.renew_at })
     }
 }
 

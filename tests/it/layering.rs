@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("admission", &["image", "policy", "text", "workload"]),
     // The use case, and the ports that edges implement.
     ("review", CORE),
+    ("certificate", &[]),
     // The command line: values, parsed.
     ("cli", &["image"]),
     // Edges: the core and review, never each other.
@@ -54,8 +55,19 @@ const CORE: &[&str] = &[
     "policy_reference",
     "admission",
 ];
-const CORE_AND_REVIEW: &[&str] =
-    &["text", "nearest", "yaml", "image", "api", "credential", "workload", "policy", "admission", "review"];
+const CORE_AND_REVIEW: &[&str] = &[
+    "text",
+    "nearest",
+    "yaml",
+    "image",
+    "api",
+    "credential",
+    "workload",
+    "policy",
+    "admission",
+    "review",
+    "certificate",
+];
 const COMMAND: &[&str] = &[
     "text",
     "nearest",

@@ -1,6 +1,7 @@
 //! A certificate chain and its key in PEM files, which others replace while we run.
 
-use super::{CertificateError, Pair, provider, validity::Validity};
+use super::{Pair, provider};
+use crate::certificate::{CertificateError, Validity};
 use jiff::Timestamp;
 use rustls::{
     Error, InconsistentKeys,

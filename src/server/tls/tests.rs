@@ -36,7 +36,7 @@ fn an_own_leaf_is_renewed_after_two_thirds_of_its_life() {
     let certificates = Certificates::own(&names(), clock).unwrap();
     let first = leaf(&certificates);
     assert_eq!(certificates.expires().as_second(), 1_800_000_000 + 7 * day);
-    let validity = validity::Validity::of(&first).unwrap();
+    let validity = crate::certificate::Validity::of(&first).unwrap();
     assert_eq!(validity.not_after, certificates.expires());
     assert_eq!(validity.not_before.as_second(), 1_800_000_000 - 300);
 
@@ -48,6 +48,24 @@ fn an_own_leaf_is_renewed_after_two_thirds_of_its_life() {
     assert_eq!(certificates.renew(), Ok(true));
     assert_ne!(leaf(&certificates), first);
     assert_eq!(certificates.expires().as_second(), 1_800_000_000 + 12 * day);
+}
+
+#[test]
+fn a_shared_authority_that_changes_signs_anew() {
+    let year = SignedDuration::from_hours(365 * 24);
+    let authority = || Authority::new(fixed(), year).unwrap().pem().clone();
+    let (told, shared) = watch::channel(authority());
+    let certificates = Certificates::shared(shared, &names(), fixed).unwrap();
+    let first = leaf(&certificates);
+    assert_eq!(certificates.renew(), Ok(false));
+    told.send_replace(authority());
+    assert_eq!(certificates.renew(), Ok(true));
+    let second = leaf(&certificates);
+    assert_ne!(first, second);
+    let broken = AuthorityPem { key: "x".to_owned(), ..authority() };
+    told.send_replace(broken);
+    assert!(certificates.renew().unwrap_err().to_string().contains("key of the authority"));
+    assert_eq!(leaf(&certificates), second, "the last good one stays in use");
 }
 
 #[test]

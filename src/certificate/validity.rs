@@ -14,14 +14,17 @@ const VERSION: u8 = 0xa0;
 
 /// A certificate's period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Validity {
-    pub(super) not_before: Timestamp,
-    pub(super) not_after: Timestamp,
+pub struct Validity {
+    /// From then on.
+    pub not_before: Timestamp,
+    /// Until then.
+    pub not_after: Timestamp,
 }
 
 impl Validity {
-    /// None: not a certificate as RFC 5280 has it.
-    pub(super) fn of(certificate: &[u8]) -> Option<Self> {
+    /// Of a certificate in DER. None: it is not one as RFC 5280 has it.
+    #[must_use]
+    pub fn of(certificate: &[u8]) -> Option<Self> {
         let (certificate, _) = expect(SEQUENCE, certificate)?;
         let (signed, _) = expect(SEQUENCE, certificate)?;
         let rest = expect(VERSION, signed).map_or(signed, |(_, rest)| rest);

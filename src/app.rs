@@ -7,8 +7,8 @@ pub use serve::{Recorder, serve};
 use crate::{
     auth_files::{AuthFiles, Environment},
     check,
-    cli::{CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs},
-    crds, demo, inspect, policy_files, policy_reference, policy_test,
+    cli::{CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs, WebhookCommand},
+    cluster, crds, demo, inspect, policy_files, policy_reference, policy_test,
     registry::{Exchange, Observer, Registry, Settings},
     review::{self, Reviewer},
     text::clean,
@@ -54,6 +54,11 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Policy(PolicyCommand::Test(args)) => policy_test::run(&args, &mut io::stdout()).await,
         Command::Policy(PolicyCommand::Reference) => print(&policy_reference::markdown()),
         Command::Crds => print(&crds::crds()),
+        Command::Webhook(WebhookCommand::Remove(args)) => {
+            let client = cluster::connect(args.kubeconfig.as_deref()).await?;
+            cluster::webhook::remove(client, &args.webhook_configuration).await?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -30,6 +30,27 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Print the CustomResourceDefinitions of the policies.
     Crds,
+    /// Work with the webhook configuration of a cluster.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+}
+
+/// `hullmark webhook`.
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Remove the webhook configuration, so that nobody is locked out by a webhook that is gone.
+    Remove(WebhookRemoveArgs),
+}
+
+/// `hullmark webhook remove`.
+#[derive(Debug, Args)]
+pub struct WebhookRemoveArgs {
+    /// Name of the webhook configuration.
+    #[arg(long, value_name = "NAME", default_value = "hullmark", env = "HULLMARK_WEBHOOK_CONFIGURATION")]
+    pub webhook_configuration: String,
+    /// Kubeconfig; default: as a Pod, else as kubectl.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// `hullmark policy`.
@@ -188,6 +209,7 @@ pub struct ServeArgs {
 /// What `serve` does in a cluster.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "In a cluster")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ClusterArgs {
     /// Take policies, exceptions, pull secrets, namespaces and nodes from the cluster.
     #[arg(long, env = "HULLMARK_CLUSTER")]
@@ -225,6 +247,47 @@ pub struct ClusterArgs {
     /// Groups that may break the glass.
     #[arg(long, value_name = "GROUP", value_delimiter = ',', env = "HULLMARK_BREAK_GLASS_GROUPS")]
     pub break_glass_groups: Vec<String>,
+    /// Our own namespace: of the Secret with the webhook's authority, and exempt.
+    #[arg(
+        long = "own-namespace",
+        value_name = "NAMESPACE",
+        default_value = "hullmark",
+        env = "POD_NAMESPACE"
+    )]
+    pub own_namespace: String,
+    /// Service by which the API server reaches us: its certificate's names, and the webhook's caller.
+    #[arg(long, value_name = "NAME", default_value = "hullmark", env = "HULLMARK_SERVICE")]
+    pub service: String,
+    /// The Service's port.
+    #[arg(long, value_name = "PORT", default_value_t = 443, env = "HULLMARK_SERVICE_PORT")]
+    pub service_port: u16,
+    /// URL by which the API server reaches us, in place of the Service.
+    #[arg(long, value_name = "URL", value_parser = webhook_url, env = "HULLMARK_WEBHOOK_URL")]
+    pub webhook_url: Option<url::Url>,
+    /// Secret with the authority that all replicas share.
+    #[arg(long, value_name = "NAME", default_value = "hullmark-authority", env = "HULLMARK_CA_SECRET")]
+    pub ca_secret: String,
+    /// Make and keep the webhook configuration.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, env = "HULLMARK_MANAGE_WEBHOOK")]
+    pub manage_webhook: bool,
+    /// Name of the webhook configuration.
+    #[arg(long, value_name = "NAME", default_value = "hullmark", env = "HULLMARK_WEBHOOK_CONFIGURATION")]
+    pub webhook_configuration: String,
+    /// ClusterRole that owns the webhook configuration, so that both go together.
+    #[arg(long, value_name = "NAME", env = "HULLMARK_OWNER_CLUSTER_ROLE")]
+    pub owner_cluster_role: Option<String>,
+    /// How long the API server waits for an answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=30), env = "HULLMARK_WEBHOOK_TIMEOUT")]
+    pub webhook_timeout: u8,
+    /// Namespaces that are not judged, beside our own and kube-system.
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', env = "HULLMARK_EXEMPT_NAMESPACES")]
+    pub exempt_namespaces: Vec<String>,
+    /// Label of namespaces that are not judged; empty: no label does that.
+    #[arg(long, value_name = "LABEL", default_value = "", env = "HULLMARK_IGNORE_LABEL")]
+    pub ignore_label: String,
+    /// Pin images of Pods to the digest that was looked at.
+    #[arg(long, env = "HULLMARK_PIN")]
+    pub pin: bool,
     /// Judge images on the platforms of the cluster's nodes, unless --platforms says which.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, env = "HULLMARK_PLATFORMS_FROM_NODES")]
     pub platforms_from_nodes: bool,
@@ -253,6 +316,16 @@ pub enum UnmatchedImages {
     Warn,
     /// The Pod is refused.
     Deny,
+}
+
+fn webhook_url(text: &str) -> Result<url::Url, String> {
+    let url = url::Url::parse(text).map_err(|error| error.to_string())?;
+    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if url.scheme() == "https" && url.path() == "/" && is_plain {
+        Ok(url)
+    } else {
+        Err("write it as https://HOST[:PORT]".to_owned())
+    }
 }
 
 fn namespaced_name(text: &str) -> Result<NamespacedName, String> {

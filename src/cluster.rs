@@ -4,11 +4,13 @@
 //! force, the labels of namespaces, the platforms of nodes, the pull secrets of a Pod, the authority of
 //! the webhook's certificate, and the webhook configuration itself. Nothing here judges.
 
+pub mod authority;
 mod follow;
 pub mod namespaces;
 pub mod nodes;
 pub mod policies;
 pub mod pull_secrets;
+pub mod webhook;
 
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use std::path::Path;

@@ -48,6 +48,8 @@ pub struct Settings {
     pub finish: Duration,
     /// How often the certificate is looked after: files read again, an own leaf renewed.
     pub certificate_check: Duration,
+    /// Whether callers trust the certificate; without a say, they are taken to.
+    pub trusted: Option<watch::Receiver<bool>>,
 }
 
 /// What answers reviews.
@@ -181,6 +183,10 @@ where
 
     readiness.reached(Latch::Policies);
     readiness.reached(Latch::Listener);
+    match settings.trusted {
+        None => readiness.reached(Latch::Trust),
+        Some(trusted) => _ = tokio::spawn(follow_trust(trusted, readiness.clone())),
+    }
     Ok(Running {
         https: https_address,
         health: health_address,
@@ -229,6 +235,21 @@ async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, S
         },
         source,
     })
+}
+
+/// Ready only while callers trust the certificate.
+async fn follow_trust(mut trusted: watch::Receiver<bool>, readiness: Readiness) {
+    loop {
+        let trusts = *trusted.borrow_and_update();
+        if trusts {
+            readiness.reached(Latch::Trust);
+        } else {
+            readiness.lost(Latch::Trust);
+        }
+        if trusted.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Health is served until the very end: it says that we are stopping.

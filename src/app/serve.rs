@@ -1,5 +1,6 @@
 //! `hullmark serve`: everything is read and checked before a port is opened, then served until a signal.
 
+mod identity;
 mod sources;
 
 use super::now;
@@ -12,6 +13,7 @@ use crate::{
     telemetry::{self, Metrics, Outcome, log},
 };
 use anyhow::Context;
+use identity::Identity;
 use sources::Sources;
 use std::{
     fs,
@@ -59,7 +61,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
 async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     let sources = Sources::of(args).await?;
-    let certificates = Arc::new(certificates(args)?);
+    let identity = Identity::of(args, sources.client.as_ref()).await?;
+    let certificates = Arc::new(identity.certificates);
     let registry = Registry::new(RegistrySettings {
         hosts_dir: args.registry.hosts_dir.clone(),
         allow_addresses: args.registry.allow_addresses.clone(),
@@ -84,12 +87,15 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         drain: args.drain,
         finish: FINISH,
         certificate_check: CERTIFICATE_CHECK,
+        trusted: identity.trusted,
     };
     let running = server::start(settings, Arc::clone(&certificates), webhook).await?;
     if let (Some(path), Some(pem)) = (&args.write_ca, certificates.authority_pem()) {
         // After the port is open: whoever waits for the file can connect at once.
         write_whole(path, pem).with_context(|| format!("--write-ca {}", path.display()))?;
     }
+    // The port is open and the policies are in force: whoever calls now gets an answer.
+    identity.ready.send_replace(true);
     announce(args, &running, &certificates, news.policies());
     tokio::spawn(news.tell(running.readiness.clone(), recorder));
     Ok(running)
@@ -111,17 +117,16 @@ fn mode(args: &ServeArgs) -> Mode {
     if args.audit { Mode::Audit } else { Mode::Enforce }
 }
 
-fn certificates(args: &ServeArgs) -> anyhow::Result<Certificates> {
-    Ok(match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => Certificates::files(certificate.clone(), key.clone(), now)?,
-        _ => Certificates::own(&args.tls_names, now)?,
-    })
-}
-
 /// The one line that says what runs.
 fn announce(args: &ServeArgs, running: &Running, certificates: &Certificates, policies: usize) {
     let authority = match (certificates.file(), &args.write_ca) {
         (Some(file), _) => format!("from {}", file.display()),
+        (None, _) if args.cluster.cluster => {
+            format!(
+                "signed by the authority in Secret {}/{}",
+                args.cluster.own_namespace, args.cluster.ca_secret
+            )
+        }
         (None, Some(written)) => format!("made at start, in memory; its CA is in {}", written.display()),
         (None, None) => "made at start, in memory; --write-ca FILE gives its CA to callers".to_owned(),
     };

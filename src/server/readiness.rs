@@ -14,6 +14,8 @@ pub enum Latch {
     Certificate,
     /// The webhook's port is open.
     Listener,
+    /// Callers trust our certificate, as far as that is ours to see to.
+    Trust,
 }
 
 /// Whether the server is ready, and why not. Clones share one state.
@@ -28,13 +30,14 @@ struct State {
 }
 
 impl Latch {
-    const ALL: [Self; 3] = [Self::Policies, Self::Certificate, Self::Listener];
+    const ALL: [Self; 4] = [Self::Policies, Self::Certificate, Self::Listener, Self::Trust];
 
     fn missing(self) -> &'static str {
         match self {
             Self::Policies => "policies are not compiled yet",
             Self::Certificate => "there is no certificate that is valid now",
             Self::Listener => "the webhook does not listen yet",
+            Self::Trust => "the webhook configuration does not trust our certificate yet",
         }
     }
 }
@@ -95,7 +98,7 @@ mod tests {
         let readiness = Readiness::default();
         let (ready, text) = readiness.report();
         assert!(!ready);
-        assert_eq!(text.matches(';').count(), 2, "{text}");
+        assert_eq!(text.matches(';').count(), Latch::ALL.len() - 1, "{text}");
 
         for latch in Latch::ALL {
             readiness.reached(latch);

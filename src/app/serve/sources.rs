@@ -19,6 +19,7 @@ use crate::{
     workload::Workload,
 };
 use anyhow::{Context, Result, bail};
+use kube::Client;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::timeout};
 
@@ -34,6 +35,8 @@ pub(super) struct Sources {
     pub(super) nodes: Nodes,
     pub(super) namespaces: Arc<dyn KnowNamespaces>,
     pub(super) news: News,
+    /// Of the cluster, if that is where it all comes from.
+    pub(super) client: Option<Client>,
 }
 
 /// Where credentials come from.
@@ -68,6 +71,7 @@ impl Sources {
             nodes,
             namespaces: Arc::new(OnlyNames),
             news: News::Files(watched),
+            client: None,
         })
     }
 
@@ -85,13 +89,14 @@ impl Sources {
         Ok(Self {
             policies: watched.policies.clone(),
             credentials: Keyring::Secrets(PullSecrets::new(
-                client,
+                client.clone(),
                 scope(args),
                 args.global_pull_secrets.clone(),
             )),
             nodes,
             namespaces,
             news: News::Cluster(watched),
+            client: Some(client),
         })
     }
 }

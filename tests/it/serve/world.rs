@@ -126,6 +126,7 @@ pub(crate) fn settings(drain: Duration) -> Settings {
         drain,
         finish: Duration::from_secs(5),
         certificate_check: Duration::from_millis(50),
+        trusted: None,
     }
 }
 

@@ -104,6 +104,11 @@ async fn policies_that_say_nothing_true_are_refused_by_the_api_server() {
             "spec: Invalid value: the policy checks nothing: give rules, validations or auditAnnotations",
         ),
         (
+            "empty lists",
+            json!({ "validations": [], "auditAnnotations": [] }),
+            "spec: Invalid value: the policy checks nothing: give rules, validations or auditAnnotations",
+        ),
+        (
             "deny and warn",
             json!({ "validationActions": ["Deny", "Warn"], "rules": rules }),
             "spec.validationActions: Invalid value: Deny and Warn exclude each other",

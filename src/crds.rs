@@ -86,7 +86,9 @@ mod tests {
         let schema = serde_json::to_value(&definitions()[0].spec.versions[0].schema).unwrap();
         let spec = &schema["openAPIV3Schema"]["properties"]["spec"];
         let rule = |schema: &Value| schema["x-kubernetes-validations"][0]["rule"].clone();
-        assert_eq!(rule(spec), "has(self.rules) || has(self.validations) || has(self.auditAnnotations)");
+        let checks_something = "has(self.rules) || (has(self.validations) && size(self.validations) > 0) \
+                                || (has(self.auditAnnotations) && size(self.auditAnnotations) > 0)";
+        assert_eq!(rule(spec), checks_something);
         assert_eq!(rule(&spec["properties"]["validationActions"]), "!('Deny' in self && 'Warn' in self)");
     }
 }

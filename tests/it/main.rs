@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
 mod check;
+mod cluster;
 mod inspect;
 mod layering;
 mod lying;

@@ -5,17 +5,22 @@
 //! installs it; nothing is skipped.
 
 mod command;
+mod control_plane;
 mod images;
 mod push;
 mod registry;
+mod service;
 mod tls;
 mod token_server;
+mod webhook;
 
 pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
+pub(crate) use control_plane::{ControlPlane, Namespace};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
 pub(crate) use registry::{PASSWORD, Registry, USER};
 pub(crate) use tls::Authority;
 pub(crate) use token_server::{REFRESH_TOKEN, TokenRequest};
+pub(crate) use webhook::Webhook;
 
 /// What a test needs that cannot be built by cargo, and how to get it.
 pub(crate) const INSTALL: &str = "run scripts/test, which installs it \

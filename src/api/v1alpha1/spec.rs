@@ -49,7 +49,8 @@ pub struct ImageConfigPolicySpec(pub PolicySpec);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "has(self.rules) || has(self.validations) || has(self.auditAnnotations)",
+    "rule": "has(self.rules) || (has(self.validations) && size(self.validations) > 0) \
+        || (has(self.auditAnnotations) && size(self.auditAnnotations) > 0)",
     "message": "the policy checks nothing: give rules, validations or auditAnnotations",
 }]))]
 pub struct PolicySpec {

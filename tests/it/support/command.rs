@@ -118,6 +118,13 @@ impl Output {
         self
     }
 
+    /// That it ended with exit code 1, as kubectl does, and what it said.
+    #[track_caller]
+    pub(crate) fn refused(self) -> String {
+        assert_eq!(self.code, Some(1), "stdout:\n{}\nstderr:\n{}", self.text(), self.stderr);
+        self.stderr
+    }
+
     /// That it ended with exit code 2, and what it said.
     #[track_caller]
     pub(crate) fn failed(self) -> String {
@@ -163,7 +170,8 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-async fn output(mut command: Command, stdin: &[u8]) -> std::io::Result<Output> {
+/// Runs `command` to its end, with these bytes as its input.
+pub(super) async fn output(mut command: Command, stdin: &[u8]) -> std::io::Result<Output> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let mut pipe = child.stdin.take().expect("stdin is piped");

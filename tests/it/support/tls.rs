@@ -1,6 +1,10 @@
 //! A certificate authority of the tests' own.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth},
+    IsCa, KeyPair, KeyUsagePurpose,
+};
 
 /// An authority that nobody trusts until told to.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -33,9 +37,28 @@ impl Authority {
 
     /// A server certificate for localhost and 127.0.0.1.
     pub(crate) fn leaf(&self) -> Leaf {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        self.server(&["localhost", "127.0.0.1"])
+    }
+
+    /// A server certificate for these names and addresses.
+    pub(crate) fn server(&self, names: &[&str]) -> Leaf {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
-        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![ServerAuth];
+        self.sign(&params)
+    }
+
+    /// A client certificate. To Kubernetes the common name is the user, the organisation its group.
+    pub(crate) fn client(&self, user: &str, group: &str) -> Leaf {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, user);
+        params.distinguished_name.push(DnType::OrganizationName, group);
+        params.extended_key_usages = vec![ClientAuth];
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Leaf { certificate: certificate.pem(), key: key.serialize_pem() }

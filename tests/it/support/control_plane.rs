@@ -1,0 +1,293 @@
+//! A real Kubernetes control plane: etcd, kube-apiserver and kube-controller-manager, one of each for
+//! the whole test binary, and kubectl and helm to speak to it.
+//!
+//! There is no kubelet: Pods stay Pending. Tests keep apart by a [`Namespace`] each; what has no
+//! namespace (a webhook configuration) must be narrowed to that of its test, by
+//! `kubernetes.io/metadata.name`.
+
+use super::{
+    command::{Output, output},
+    service::{Folder, Service},
+    tls::{Authority, Leaf},
+};
+use serde_json::{Value, json};
+use std::{
+    ffi::OsStr,
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use tokio::{process::Command, sync::OnceCell, time::Instant};
+
+/// How to get what the tests start.
+const INSTALL: &str = "run scripts/test, which builds it once, \
+    or: export KUBEBUILDER_ASSETS=$(scripts/control-plane)";
+
+/// Processors are shared with the other tests, and a cold disk is slow.
+const STARTS_WITHIN: Duration = Duration::from_mins(2);
+
+/// What the API server notes of each request that changes something: who, what, and annotations.
+const AUDIT_POLICY: &str = r"
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- { level: None, verbs: [get, list, watch] }
+- { level: None, resources: [{ group: '', resources: [events] }, { group: coordination.k8s.io }] }
+- { level: Metadata }
+";
+
+/// A running control plane.
+pub(crate) struct ControlPlane {
+    assets: PathBuf,
+    /// Before the folder, so that they end before it goes.
+    services: Vec<Service>,
+    folder: Folder,
+}
+
+impl ControlPlane {
+    /// The one of this test binary, which the first test that asks for it starts.
+    pub(crate) async fn shared() -> &'static Self {
+        static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
+        // A failure is kept, so that every test tells it and none waits for it again.
+        SHARED.get_or_init(Self::start).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn start() -> Result<Self, String> {
+        let assets = assets()?;
+        let folder = Folder::new();
+        // An address of our own, so that the ports can be known beforehand and nobody has them.
+        let [_, a, b, c] = std::process::id().to_be_bytes();
+        let address = Ipv4Addr::new(127, 128 | a, b, c);
+        write_files(folder.path(), address);
+        let mut plane = Self { assets, services: Vec::new(), folder };
+        plane.run("etcd", &etcd(address));
+        plane.run("kube-apiserver", &api_server(address));
+        plane.until("ready", &["get", "--raw=/readyz"]).await?;
+        plane.run("kube-controller-manager", &controller_manager());
+        // The controller manager makes it; without it no Pod can be made.
+        plane.until("populated", &["get", "serviceaccount", "default"]).await?;
+        Ok(plane)
+    }
+
+    fn run(&mut self, program: &str, arguments: &[String]) {
+        let program = self.assets.join(program);
+        self.services.push(Service::start(&program, arguments, self.folder.path()));
+    }
+
+    /// Waits until kubectl with these arguments succeeds.
+    async fn until(&mut self, state: &str, arguments: &[&str]) -> Result<(), String> {
+        let started = Instant::now();
+        loop {
+            let output = self.kubectl(arguments).await;
+            if output.code == Some(0) {
+                return Ok(());
+            }
+            let broken = self.services.iter_mut().any(Service::has_ended);
+            if broken || started.elapsed() > STARTS_WITHIN {
+                let words: Vec<String> = self.services.iter().map(Service::last_words).collect();
+                let (took, said, words) = (started.elapsed(), output.stderr, words.join("\n"));
+                return Err(format!("the control plane is not {state} after {took:?}: {said}\n{words}"));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// `kubectl` as an administrator.
+    pub(crate) async fn kubectl<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
+        self.kubectl_with("", arguments).await
+    }
+
+    /// `kubectl` as an administrator, with this on its standard input (for `-f -`).
+    pub(crate) async fn kubectl_with<A: AsRef<OsStr>>(
+        &self,
+        stdin: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Output {
+        self.tool("kubectl", stdin, arguments).await
+    }
+
+    /// `helm` as an administrator.
+    pub(crate) async fn helm<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Output {
+        self.tool("helm", "", arguments).await
+    }
+
+    async fn tool<A: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        stdin: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Output {
+        let mut command = Command::new(self.assets.join(program));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.kubeconfig())
+            .current_dir(self.folder.path());
+        output(command, stdin.as_bytes()).await.unwrap_or_else(|error| panic!("{program}: {error}"))
+    }
+
+    /// The administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("admin.kubeconfig")
+    }
+
+    /// The certificate of the authority that the API server and its clients have theirs from (PEM).
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.crt")
+    }
+
+    /// Every entry of the audit log for which `wanted` holds. Metadata only, no reads.
+    pub(crate) fn audited(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let log = fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        // The last line may be half written.
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).filter(|entry| wanted(entry)).collect()
+    }
+
+    /// A new namespace in which Pods can be created.
+    pub(crate) async fn namespace(&'static self) -> Namespace {
+        static COUNT: AtomicUsize = AtomicUsize::new(1);
+        let name = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.kubectl(["create", "namespace", &name]).await.succeeded();
+        let namespace = Namespace { plane: self, name };
+        let account = ["wait", "--for=create", "serviceaccount/default", "--timeout=60s"];
+        namespace.kubectl(account).await.succeeded();
+        namespace
+    }
+}
+
+/// A namespace of one test.
+pub(crate) struct Namespace {
+    pub(crate) plane: &'static ControlPlane,
+    pub(crate) name: String,
+}
+
+impl Namespace {
+    /// `kubectl` in this namespace.
+    pub(crate) async fn kubectl<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        self.kubectl_with("", arguments).await
+    }
+
+    /// `kubectl` in this namespace, with this on its standard input.
+    pub(crate) async fn kubectl_with<'a>(
+        &'a self,
+        stdin: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Output {
+        self.plane.kubectl_with(stdin, ["--namespace", self.name.as_str()].into_iter().chain(arguments)).await
+    }
+}
+
+/// The folder of the programs, as controller-runtime's envtest has it.
+fn assets() -> Result<PathBuf, String> {
+    let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from) else {
+        return Err(format!("KUBEBUILDER_ASSETS does not say where kube-apiserver is; {INSTALL}"));
+    };
+    for program in ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm"] {
+        if !folder.join(program).is_file() {
+            return Err(format!("KUBEBUILDER_ASSETS={} has no {program}; {INSTALL}", folder.display()));
+        }
+    }
+    Ok(folder)
+}
+
+/// Certificates, keys, kubeconfigs and the audit policy. Every program starts in this folder.
+fn write_files(folder: &Path, address: Ipv4Addr) {
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    let pair = |name: &str, leaf: &Leaf| {
+        write(&format!("{name}.crt"), &leaf.certificate);
+        write(&format!("{name}.key"), &leaf.key);
+    };
+    let authority = Authority::new();
+    write("ca.crt", &authority.pem());
+    write("audit-policy.yaml", AUDIT_POLICY);
+    let tokens = rcgen::KeyPair::generate().unwrap();
+    write("service-accounts.key", &tokens.serialize_pem());
+    write("service-accounts.pub", &tokens.public_key_pem());
+    pair("kube-apiserver", &authority.server(&["localhost", "kubernetes.default.svc", &address.to_string()]));
+    for (file, user, group) in [
+        ("admin", "admin", "system:masters"),
+        ("controller-manager", "system:kube-controller-manager", "system:controllers"),
+    ] {
+        pair(file, &authority.client(user, group));
+        let at = |name: String| folder.join(name).display().to_string();
+        // JSON is YAML.
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": user } }],
+            "clusters": [{ "name": "test", "cluster": {
+                "server": format!("https://{address}:6443"),
+                "certificate-authority": at("ca.crt".to_owned()),
+            } }],
+            "users": [{ "name": user, "user": {
+                "client-certificate": at(format!("{file}.crt")),
+                "client-key": at(format!("{file}.key")),
+            } }],
+        });
+        write(&format!("{file}.kubeconfig"), &config.to_string());
+    }
+}
+
+fn etcd(address: Ipv4Addr) -> Vec<String> {
+    let (client, peer) = (format!("http://{address}:2379"), format!("http://{address}:2380"));
+    flags(&[
+        ("name", "test"),
+        ("data-dir", "etcd"),
+        ("listen-client-urls", &client),
+        ("advertise-client-urls", &client),
+        ("listen-peer-urls", &peer),
+        ("initial-advertise-peer-urls", &peer),
+        ("initial-cluster", &format!("test={peer}")),
+        // Nobody needs this data after a crash.
+        ("unsafe-no-fsync", "true"),
+    ])
+}
+
+fn api_server(address: Ipv4Addr) -> Vec<String> {
+    let bind = address.to_string();
+    flags(&[
+        ("etcd-servers", &format!("http://{address}:2379")),
+        ("bind-address", &bind),
+        ("advertise-address", &bind),
+        ("secure-port", "6443"),
+        ("tls-cert-file", "kube-apiserver.crt"),
+        ("tls-private-key-file", "kube-apiserver.key"),
+        ("client-ca-file", "ca.crt"),
+        ("cert-dir", "made-by-kube-apiserver"),
+        ("service-account-issuer", "https://kubernetes.default.svc"),
+        ("service-account-key-file", "service-accounts.pub"),
+        ("service-account-signing-key-file", "service-accounts.key"),
+        // Cluster IPs are loopback addresses: a process can listen on a Service's own.
+        ("service-cluster-ip-range", "127.96.0.0/24"),
+        ("endpoint-reconciler-type", "none"),
+        ("authorization-mode", "RBAC"),
+        ("allow-privileged", "true"),
+        ("profiling", "false"),
+        ("audit-policy-file", "audit-policy.yaml"),
+        ("audit-log-path", "audit.log"),
+    ])
+}
+
+fn controller_manager() -> Vec<String> {
+    flags(&[
+        ("kubeconfig", "controller-manager.kubeconfig"),
+        ("authentication-kubeconfig", "controller-manager.kubeconfig"),
+        ("authorization-kubeconfig", "controller-manager.kubeconfig"),
+        // Its own port would only show metrics.
+        ("secure-port", "0"),
+        ("leader-elect", "false"),
+        ("root-ca-file", "ca.crt"),
+        ("service-account-private-key-file", "service-accounts.key"),
+        ("use-service-account-credentials", "true"),
+    ])
+}
+
+fn flags(pairs: &[(&str, &str)]) -> Vec<String> {
+    pairs.iter().map(|(name, value)| format!("--{name}={value}")).collect()
+}

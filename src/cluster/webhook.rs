@@ -23,7 +23,10 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt::Debug, time::Duration};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 /// Who writes, for server-side apply.
 const FIELD_MANAGER: &str = "hullmark";
@@ -39,16 +42,20 @@ pub fn keep(
     client: Client,
     configuration: Configuration,
     mut bundle: watch::Receiver<String>,
-    mut ready: watch::Receiver<bool>,
+    ready: watch::Receiver<bool>,
     trusted: watch::Sender<Option<String>>,
 ) {
     tokio::spawn(async move {
         let keeper = Keeper { client, configuration };
         let mut told = None;
+        let mut due: Option<Instant> = None;
         loop {
             let wanted = bundle.borrow_and_update().clone();
-            let is_ready = *ready.borrow_and_update();
-            match keeper.look(&wanted, is_ready).await {
+            if due.is_none() && *ready.borrow() {
+                due = Some(Instant::now() + SETTLE);
+            }
+            let is_due = due.is_some_and(|due| Instant::now() >= due);
+            match keeper.look(&wanted, is_due).await {
                 Ok(read_back) => {
                     trusted.send_if_modified(|old| replace(old, read_back));
                     if told.take().is_some() {
@@ -70,12 +77,11 @@ pub fn keep(
                     told = Some(error);
                 }
             }
-            // A new bundle is written at once, and so is the first configuration.
+            // A new bundle is written at once.
+            let pause = sleep(if is_due { LOOK } else { SETTLE / 5 });
             tokio::select! {
-                () = sleep(LOOK) => {}
-                Ok(()) = bundle.changed() => {}
-                Ok(()) = ready.changed(), if !is_ready => sleep(SETTLE).await,
-                else => return,
+                () = pause => {}
+                changed = bundle.changed() => if changed.is_err() { return },
             }
         }
     });
@@ -113,12 +119,12 @@ struct Keeper {
 
 impl Keeper {
     /// Puts right what is not as it should be; gives the bundle that callers trust.
-    async fn look(&self, bundle: &str, is_ready: bool) -> Result<Option<String>, ClusterError> {
+    async fn look(&self, bundle: &str, is_due: bool) -> Result<Option<String>, ClusterError> {
         let name = &self.configuration.name;
         let existing = Api::<ValidatingWebhookConfiguration>::all(self.client.clone()).get_opt(name).await;
         let existing = existing
             .map_err(|error| ClusterError(format!("ValidatingWebhookConfiguration {name}: {error}")))?;
-        if existing.is_none() && !is_ready {
+        if existing.is_none() && !is_due {
             return Ok(None);
         }
         let owner = self.owner().await;

@@ -7,6 +7,7 @@ mod cluster;
 mod inspect;
 mod layering;
 mod lying;
+mod operate;
 mod readme;
 mod registry;
 mod serve;

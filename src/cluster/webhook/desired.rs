@@ -22,7 +22,7 @@ const ALWAYS_EXEMPT: &str = "kube-system";
 
 /// An UPDATE that changes no image of a Pod has nothing to judge. Sub-resources (ephemeral containers) are
 /// always judged.
-const IMAGES_CHANGED: &str = "request.operation != 'UPDATE' || request.subResource != '' || oldObject == null \
+const IMAGES_CHANGED: &str = "request.operation != 'UPDATE' || request.?subResource.orValue('') != '' || oldObject == null \
     || object.spec.containers.map(c, c.?image.orValue('')) != oldObject.spec.containers.map(c, c.?image.orValue('')) \
     || object.spec.?initContainers.orValue([]).map(c, c.?image.orValue('')) \
     != oldObject.spec.?initContainers.orValue([]).map(c, c.?image.orValue(''))";

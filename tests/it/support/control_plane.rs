@@ -52,15 +52,21 @@ impl ControlPlane {
     pub(crate) async fn shared() -> &'static Self {
         static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
         // A failure is kept, so that every test tells it and none waits for it again.
-        SHARED.get_or_init(Self::start).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
+        SHARED.get_or_init(|| Self::start(0)).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn start() -> Result<Self, String> {
+    /// Another one, for what concerns a whole cluster: the webhook configuration that Hullmark keeps
+    /// would refuse the Pods of other tests.
+    pub(crate) async fn operated() -> &'static Self {
+        static OPERATED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
+        OPERATED.get_or_init(|| Self::start(1)).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn start(nth: u8) -> Result<Self, String> {
         let assets = assets()?;
         let folder = Folder::new();
         // An address of our own, so that the ports can be known beforehand and nobody has them.
-        let [_, a, b, c] = std::process::id().to_be_bytes();
-        let address = Ipv4Addr::new(127, 128 | a, b, c);
+        let address = own_address(nth);
         write_files(folder.path(), address);
         let mut plane = Self { assets, services: Vec::new(), folder };
         plane.run("etcd", &etcd(address));
@@ -180,6 +186,13 @@ impl Namespace {
     ) -> Output {
         self.plane.kubectl_with(stdin, ["--namespace", self.name.as_str()].into_iter().chain(arguments)).await
     }
+}
+
+/// An address of loopback that no other test process has: the `nth` of ours, of two.
+pub(crate) fn own_address(nth: u8) -> Ipv4Addr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    // Process ids have 22 bits.
+    Ipv4Addr::new(127, (128 + 64 * nth) | a, b, c)
 }
 
 /// The folder of the programs, as controller-runtime's envtest has it.

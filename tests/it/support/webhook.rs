@@ -1,7 +1,8 @@
 //! `hullmark serve` as a process, for the API server to call by URL.
 
 use super::{
-    Namespace,
+    ControlPlane, Namespace,
+    control_plane::own_address,
     service::{Folder, Service},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 pub(crate) struct Webhook {
     service: Service,
     folder: Folder,
-    /// `127.0.0.1:PORT`
+    /// `127.…:PORT`
     address: String,
 }
 
@@ -33,8 +34,33 @@ impl Webhook {
             "--allow-address=127.0.0.0/8",
             &hosts,
         ];
+        Self::run(&arguments.map(str::to_owned), folder).await
+    }
+
+    /// With policies, namespaces and pull secrets of the cluster, whose webhook configuration it keeps.
+    pub(crate) async fn operate(plane: &ControlPlane, hosts: &Path) -> Self {
+        let at = own_address(1);
+        let arguments = [
+            "serve".to_owned(),
+            "--cluster".to_owned(),
+            format!("--kubeconfig={}", plane.kubeconfig().display()),
+            format!("--listen={at}:8443"),
+            format!("--webhook-url=https://{at}:8443"),
+            format!("--health-listen={at}:8080"),
+            "--owner-cluster-role=hullmark".to_owned(),
+            "--mode-label=hullmark.dev/mode".to_owned(),
+            "--break-glass-label=hullmark.dev/break-glass".to_owned(),
+            "--break-glass-groups=on-call".to_owned(),
+            "--drain=10ms".to_owned(),
+            "--allow-address=127.0.0.0/8".to_owned(),
+            format!("--hosts-dir={}", hosts.display()),
+        ];
+        Self::run(&arguments, Folder::new()).await
+    }
+
+    async fn run(arguments: &[String], folder: Folder) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_hullmark"));
-        let mut service = Service::start(program, &arguments.map(str::to_owned), folder.path());
+        let mut service = Service::start(program, arguments, folder.path());
         let started = Instant::now();
         let address = loop {
             let serving =
@@ -47,6 +73,23 @@ impl Webhook {
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
         Self { service, folder, address }
+    }
+
+    /// Everything that it logged.
+    pub(crate) fn log(&self) -> String {
+        self.service.log()
+    }
+
+    /// The end of it, for an error message.
+    pub(crate) fn last_words(&self) -> String {
+        self.service.last_words()
+    }
+
+    /// Every line that it logged with this message.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        let log = self.service.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == message).collect()
     }
 
     /// Has the API server ask it about Pods and templates in `namespace`; returns when it does.

@@ -1,0 +1,282 @@
+//! Hullmark as a cluster has it: policies, exceptions and pull secrets are resources, the webhook
+//! configuration is its own. One test after the other, since all of them share the one webhook.
+
+use crate::support::{ControlPlane, Hullmark, Image, Namespace, Output, PASSWORD, Registry, USER, Webhook};
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf, time::Duration};
+use tokio::time::Instant;
+
+/// What every step needs.
+struct Stage {
+    plane: &'static ControlPlane,
+    open: Registry,
+    private: Registry,
+    hosts: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let plane = ControlPlane::operated().await;
+        let crds = Hullmark::new().run(["crds"]).await.succeeded();
+        plane.kubectl_with(crds.text(), ["apply", "-f", "-"]).await.succeeded();
+        plane
+            .kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
+            .await
+            .succeeded();
+        plane.kubectl(["create", "namespace", "hullmark"]).await.succeeded();
+        let role = ["create", "clusterrole", "hullmark", "--verb=get", "--resource=nodes"];
+        plane.kubectl(role).await.succeeded();
+        let (open, private) = (Registry::plain().await, Registry::basic().await);
+        for (registry, tag, user) in
+            [(&open, "good", "1000"), (&open, "bad", "root"), (&private, "good", "1000")]
+        {
+            let image = Image::oci("linux/amd64", &json!({ "User": user }));
+            image.push(registry, &format!("demo/app:{tag}")).await;
+        }
+        // One folder that knows both registries.
+        let folder = tempfile::tempdir().unwrap();
+        for registry in [&open, &private] {
+            let own = folder.path().join(registry.host());
+            fs::create_dir(&own).unwrap();
+            fs::write(own.join("hosts.toml"), format!("server = \"http://{}\"\n", registry.host())).unwrap();
+        }
+        Self { plane, open, private, hosts: folder.path().to_owned(), _folder: folder }
+    }
+
+    fn pod(&self, name: &str, tag: &str) -> Value {
+        pod(name, &self.open.image(&format!("demo/app:{tag}")))
+    }
+
+    async fn apply(&self, object: &Value) -> Output {
+        self.plane.kubectl_with(&object.to_string(), ["apply", "-f", "-"]).await
+    }
+}
+
+fn pod(name: &str, image: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+        "spec": { "containers": [{ "name": "app", "image": image }] },
+    })
+}
+
+fn policy(spec: &Value) -> Value {
+    json!({
+        "apiVersion": "hullmark.dev/v1alpha1", "kind": "ClusterImageConfigPolicy",
+        "metadata": { "name": "non-root" }, "spec": spec,
+    })
+}
+
+async fn create(namespace: &Namespace, object: &Value) -> Output {
+    namespace.kubectl_with(&object.to_string(), ["create", "-f", "-"]).await
+}
+
+/// Tries for as long as the API server or Hullmark may need to see a change.
+async fn eventually(what: &str, webhook: &Webhook, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(
+            started.elapsed() < Duration::from_secs(40),
+            "not within 40 s: {what}\n{}",
+            webhook.last_words()
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_judged_by_its_resources() {
+    let stage = Stage::set().await;
+    let non_root = policy(&json!({ "rules": { "user": { "runAsNonRoot": true } } }));
+    stage.apply(&non_root).await.succeeded();
+    let webhook = Webhook::operate(stage.plane, &stage.hosts).await;
+    let namespace = stage.plane.namespace().await;
+
+    let bad = stage.pod("bad", "bad").to_string();
+    eventually("Pods are judged", &webhook, async || {
+        namespace.kubectl_with(&bad, ["create", "--dry-run=server", "-f", "-"]).await.code != Some(0)
+    })
+    .await;
+    policies_have_a_status(&stage, &webhook).await;
+    pods_are_judged(&stage, &namespace).await;
+    namespaces_have_a_say(&stage, &webhook).await;
+    exceptions_hold(&stage, &namespace, &webhook).await;
+    the_glass_can_be_broken(&stage, &namespace, &webhook).await;
+    pull_secrets_are_of_their_namespace(&stage, &webhook).await;
+    the_authority_can_be_lost(&stage, &namespace, &webhook).await;
+    updates_that_change_no_image_need_nobody(&stage, &namespace, webhook).await;
+    nobody_is_locked_out(&stage, &namespace).await;
+}
+
+async fn policies_have_a_status(stage: &Stage, webhook: &Webhook) {
+    let ready = [
+        "get",
+        "cicp",
+        "non-root",
+        "-o",
+        "jsonpath={.status.conditions[0].type}={.status.conditions[0].status}",
+    ];
+    eventually("the policy is ready", webhook, async || {
+        stage.plane.kubectl(ready).await.text() == "Ready=True"
+    })
+    .await;
+    let mistyped = policy(&json!({
+        "rules": { "user": { "ranges": ["x"] } },
+        "validations": [{ "expression": "config.usr == ''" }],
+    }));
+    let refused = stage.apply(&mistyped).await.refused();
+    assert!(
+        refused.contains(
+            "admission webhook \"policies.hullmark.dev\" denied the request: \
+             this ClusterImageConfigPolicy does not compile, for 2 reasons:\n\
+             - spec.rules.user.ranges[0]: \"x\" is not a range such as 1000-2147483647 or 1000 (0 to 2147483647)\n\
+             - spec.validations[0].expression: line 1, column 8: `config` has no `usr`; did you mean `config.user`?"
+        ),
+        "{refused}"
+    );
+}
+
+async fn pods_are_judged(stage: &Stage, namespace: &Namespace) {
+    create(namespace, &stage.pod("good", "good")).await.succeeded();
+    let refused = create(namespace, &stage.pod("bad", "bad")).await.refused();
+    let image = stage.open.image("demo/app:bad");
+    assert_eq!(
+        refused,
+        format!(
+            "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \"pods.hullmark.dev\" \
+             denied the request: Pod {}/bad: container \"app\": image {image} (linux/amd64) runs as root \
+             (USER is \"root\"); wanted a non-root user: set USER in the image or runAsUser in the Pod \
+             [policy non-root, user]\n",
+            namespace.name
+        )
+    );
+    let set = format!("app={image}");
+    let refused = namespace.kubectl(["set", "image", "pod/good", &set]).await.refused();
+    assert!(refused.contains("runs as root"), "an UPDATE of an image is judged: {refused}");
+}
+
+async fn namespaces_have_a_say(stage: &Stage, webhook: &Webhook) {
+    let lenient = stage.plane.namespace().await;
+    stage.plane.kubectl(["label", "namespace", &lenient.name, "hullmark.dev/mode=warn"]).await.succeeded();
+    eventually("the namespace only warns", webhook, async || {
+        let dry_run = ["create", "--dry-run=server", "-f", "-"];
+        lenient.kubectl_with(&stage.pod("bad", "bad").to_string(), dry_run).await.code == Some(0)
+    })
+    .await;
+    let created = create(&lenient, &stage.pod("bad", "bad")).await.succeeded();
+    assert!(
+        created
+            .stderr
+            .starts_with("Warning: would be refused if it were enforced: container \"app\": image "),
+        "{}",
+        created.stderr
+    );
+    let in_log = stage.plane.audited(|entry| {
+        entry["objectRef"]["namespace"] == lenient.name.as_str()
+            && entry["annotations"]["pods.hullmark.dev/would-be"] == "deny"
+    });
+    assert!(!in_log.is_empty(), "the audit log says what would have been refused");
+}
+
+async fn exceptions_hold(stage: &Stage, namespace: &Namespace, webhook: &Webhook) {
+    let exception = |expires: &str| {
+        json!({
+            "apiVersion": "hullmark.dev/v1alpha1", "kind": "ImageConfigException",
+            "metadata": { "name": "legacy", "namespace": namespace.name },
+            "spec": { "policies": [{ "name": "non-root" }], "reason": "until the new release", "expires": expires },
+        })
+    };
+    stage.apply(&exception("2099-01-01T00:00:00Z")).await.succeeded();
+    let bad = stage.pod("excepted", "bad").to_string();
+    let dry_run = ["create", "--dry-run=server", "-f", "-"];
+    eventually("the exception holds", webhook, async || {
+        namespace.kubectl_with(&bad, dry_run).await.code == Some(0)
+    })
+    .await;
+    let other = stage.plane.namespace().await;
+    create(&other, &stage.pod("bad", "bad")).await.refused();
+    stage.apply(&exception("2020-01-01T00:00:00Z")).await.succeeded();
+    eventually("it has ended", webhook, async || namespace.kubectl_with(&bad, dry_run).await.code != Some(0))
+        .await;
+    let reason = ["get", "ice", "legacy", "-o", "jsonpath={.status.conditions[0].reason}"];
+    eventually("its status says so", webhook, async || namespace.kubectl(reason).await.text() == "Expired")
+        .await;
+    assert!(!webhook.logged("an exception has ended").is_empty());
+}
+
+async fn the_glass_can_be_broken(stage: &Stage, namespace: &Namespace, webhook: &Webhook) {
+    let mut pod = stage.pod("urgent", "bad");
+    pod["metadata"]["labels"] = json!({ "hullmark.dev/break-glass": "INC-7" });
+    create(namespace, &pod).await.refused();
+    let as_on_call = ["create", "-f", "-", "--as=jane", "--as-group=on-call", "--as-group=system:masters"];
+    let created = namespace.kubectl_with(&pod.to_string(), as_on_call).await.succeeded();
+    assert!(
+        created.stderr.contains("let through, for the glass was broken: container \"app\""),
+        "{}",
+        created.stderr
+    );
+    let told = webhook.logged("review");
+    assert!(
+        told.iter().any(|line| line["mode"] == "break-glass"
+            && line["level"] == "WARN"
+            && line["request.user"] == "jane"),
+        "{told:?}"
+    );
+}
+
+async fn pull_secrets_are_of_their_namespace(stage: &Stage, webhook: &Webhook) {
+    let (with, without) = (stage.plane.namespace().await, stage.plane.namespace().await);
+    let (server, user, password) = (
+        format!("--docker-server={}", stage.private.host()),
+        format!("--docker-username={USER}"),
+        format!("--docker-password={PASSWORD}"),
+    );
+    with.kubectl(["create", "secret", "docker-registry", "pull", &server, &user, &password])
+        .await
+        .succeeded();
+    let mut pod = pod("private", &stage.private.image("demo/app:good"));
+    pod["spec"]["imagePullSecrets"] = json!([{ "name": "pull" }]);
+    create(&with, &pod).await.succeeded();
+    let refused = create(&without, &pod).await.refused();
+    assert!(
+        refused.contains("could not be checked"),
+        "what one namespace may read, another may not: {refused}"
+    );
+    let told = webhook.logged("a pull secret is not used");
+    assert!(told.iter().any(|line| line["namespace"] == without.name.as_str()), "{told:?}");
+    assert!(!webhook.log().contains(PASSWORD));
+}
+
+async fn the_authority_can_be_lost(stage: &Stage, namespace: &Namespace, webhook: &Webhook) {
+    stage.plane.kubectl(["delete", "secret", "-n", "hullmark", "hullmark-authority"]).await.succeeded();
+    eventually("a new one is made", webhook, async || webhook.logged("the webhook's authority").len() > 1)
+        .await;
+    let good = stage.pod("trusted", "good").to_string();
+    let dry_run = ["create", "--dry-run=server", "-f", "-"];
+    eventually("and trusted", webhook, async || namespace.kubectl_with(&good, dry_run).await.code == Some(0))
+        .await;
+}
+
+async fn updates_that_change_no_image_need_nobody(stage: &Stage, namespace: &Namespace, webhook: Webhook) {
+    drop(webhook);
+    namespace.kubectl(["label", "pod", "good", "touched=yes"]).await.succeeded();
+    let refused = create(namespace, &stage.pod("unjudged", "good")).await.refused();
+    assert!(refused.contains("failed calling webhook \"pods.hullmark.dev\""), "{refused}");
+    stage.plane.kubectl(["create", "configmap", "-n", "hullmark", "anything"]).await.succeeded();
+    let exempt = pod("exempt", "nginx").to_string();
+    let own = ["create", "-n", "hullmark", "--dry-run=server", "-f", "-"];
+    stage.plane.kubectl_with(&exempt, own).await.succeeded();
+}
+
+async fn nobody_is_locked_out(stage: &Stage, namespace: &Namespace) {
+    let kubeconfig = stage.plane.kubeconfig();
+    let remove = ["webhook", "remove", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    Hullmark::new().run(remove).await.succeeded();
+    Hullmark::new().run(remove).await.succeeded();
+    let bad = stage.pod("unjudged", "bad").to_string();
+    let started = Instant::now();
+    while namespace.kubectl_with(&bad, ["create", "-f", "-"]).await.code != Some(0) {
+        assert!(started.elapsed() < Duration::from_secs(20), "Pods can be created again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

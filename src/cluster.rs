@@ -5,6 +5,7 @@
 //! the webhook's certificate, and the webhook configuration itself. Nothing here judges.
 
 pub mod authority;
+pub mod events;
 mod follow;
 pub mod namespaces;
 pub mod nodes;

@@ -7,6 +7,8 @@ use super::now;
 use crate::{
     admission::{BreakGlass, Mode, Stance},
     cli::{LogFormat, ServeArgs},
+    cluster::events::{BrokenGlass, Events},
+    policy::Enforcement,
     registry::{Registry, Settings as RegistrySettings},
     review::Reviewer,
     server::{self, Certificates, Observe, Reviewed, Running, Settings, Webhook},
@@ -71,7 +73,7 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     for note in registry.notes().into_iter().chain(sources.credentials.notes()) {
         tracing::warn!(note, "registry settings");
     }
-    let recorder = Arc::new(Recorder::new(VERSION));
+    let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
     let news = sources.news.clone();
     let webhook = Webhook {
         reviewer: Reviewer { images: registry, credentials: sources.credentials, nodes: sources.nodes },
@@ -162,19 +164,43 @@ fn milliseconds(time: Duration) -> u64 {
 pub struct Recorder {
     /// The metrics of this process.
     pub metrics: Metrics,
+    events: Option<Events>,
 }
 
 impl Recorder {
     /// `version` is shown by the metrics.
     pub fn new(version: &str) -> Self {
-        Self { metrics: Metrics::new(version) }
+        Self { metrics: Metrics::new(version), events: None }
     }
+
+    fn writing(mut self, events: Option<Events>) -> Self {
+        self.events = events;
+        self
+    }
+}
+
+/// What an Event says of a request for which the glass was broken; none for others, and for dry runs.
+fn broken_glass(reviewed: &Reviewed<'_>) -> Option<BrokenGlass> {
+    let Reviewed { request, review, .. } = *reviewed;
+    if reviewed.mode != Mode::BreakGlass || request.dry_run {
+        return None;
+    }
+    let denials = review.into_iter().flat_map(|review| review.verdict.with(Enforcement::Deny));
+    Some(BrokenGlass {
+        namespace: request.namespace.clone()?,
+        name: request.name.clone(),
+        user: request.user.clone(),
+        findings: denials.map(|finding| finding.message.clone()).collect(),
+    })
 }
 
 impl Observe for Recorder {
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
         let Reviewed { request, review, answer, mode, elapsed } = *reviewed;
         telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, elapsed });
+        if let (Some(events), Some(glass)) = (&self.events, broken_glass(reviewed)) {
+            events.broken_glass(glass);
+        }
     }
 
     fn refused(&self, status: u16) {

@@ -222,6 +222,11 @@ async fn the_glass_can_be_broken(stage: &Stage, namespace: &Namespace, webhook: 
             && line["request.user"] == "jane"),
         "{told:?}"
     );
+    let note = ["get", "events", "-o", "jsonpath={.items[?(@.reason=='GlassBroken')].message}"];
+    eventually("there is an Event", webhook, async || {
+        namespace.kubectl(note).await.text().contains("jane broke the glass for Pod urgent: container")
+    })
+    .await;
 }
 
 async fn pull_secrets_are_of_their_namespace(stage: &Stage, webhook: &Webhook) {

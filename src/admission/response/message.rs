@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashSet};
 const MAX_REFUSAL: usize = 4096;
 /// Characters of one finding in a refusal.
 const MAX_LINE: usize = 1000;
-/// Characters of a warning: the API server cuts at 256 once all of them exceed 4096.
-const MAX_WARNING: usize = 200;
+/// Characters of a warning. The API server cuts each at 256 once all of them exceed 4096, which ours do not
+/// by themselves; what is said last is what to do, so it should not be cut.
+const MAX_WARNING: usize = 500;
 /// Warnings, beside the one that counts the rest.
 const MAX_WARNINGS: usize = 5;
 

@@ -17,12 +17,22 @@ pub(super) enum Case {
     Ignored,
 }
 
+/// What `*` matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stars {
+    /// Anything but a slash; `**` matches that too.
+    WithinComponents,
+    /// Anything: a slash means nothing in what is matched.
+    Everything,
+}
+
 impl Globs {
     /// Compiles `patterns`, each first held against `check`. None: there are none, or none is right.
     pub(super) fn compile(
         patterns: &[String],
         at: &Place<'_>,
         case: Case,
+        stars: Stars,
         check: impl Fn(&str) -> Result<(), String>,
     ) -> Option<Self> {
         let globs = at.each(patterns, |pattern| {
@@ -31,7 +41,7 @@ impl Globs {
             }
             check(pattern)?;
             GlobBuilder::new(pattern)
-                .literal_separator(true)
+                .literal_separator(stars == Stars::WithinComponents)
                 .backslash_escape(true)
                 .case_insensitive(case == Case::Ignored)
                 .build()
@@ -60,7 +70,7 @@ impl Globs {
 
 /// Globs over normalised image names. One that can match no such name is a mistake.
 pub(super) fn of_images(patterns: &[String], at: &Place<'_>) -> Option<Globs> {
-    Globs::compile(patterns, at, Case::Ignored, |pattern| {
+    Globs::compile(patterns, at, Case::Ignored, Stars::WithinComponents, |pattern| {
         let (domain, path) = match pattern.split_once('/') {
             Some(parts) => parts,
             None if pattern == "**" => return Ok(()),
@@ -90,7 +100,7 @@ pub(super) fn of_images(patterns: &[String], at: &Place<'_>) -> Option<Globs> {
 
 /// Globs over registries' domains.
 pub(super) fn of_registries(patterns: &[String], at: &Place<'_>) -> Option<Globs> {
-    Globs::compile(patterns, at, Case::Ignored, |pattern| {
+    Globs::compile(patterns, at, Case::Ignored, Stars::WithinComponents, |pattern| {
         if pattern.contains('/') {
             return Err(
                 "is more than a registry: write the domain alone, such as registry.acme.io".to_owned()

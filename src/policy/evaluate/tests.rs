@@ -105,7 +105,7 @@ rules:
             "{prefix}{on} declares a volume at \"/data\"; wanted no VOLUME in the image, or a volumeMount at the same path"
         ),
         format!(
-            "{prefix}{on} has nothing to run (no ENTRYPOINT and no CMD); wanted a program: set ENTRYPOINT in the image or command in the container"
+            "{prefix}{on} has nothing to run (no first word in ENTRYPOINT and CMD); wanted a program: set ENTRYPOINT in the image or command in the container"
         ),
         format!("{prefix}{on} works in \"/\", as WORKDIR is not set; wanted /app"),
         format!("{prefix}{on} was created on 2026-11-01, 22 days ago; wanted an image of at most 7d"),

@@ -19,7 +19,7 @@ use crate::{
     api::v1alpha1 as api,
     image::{Digest, Reference},
     policy::{
-        glob::{Case, Globs},
+        glob::{Case, Globs, Stars},
         message::{either, quoted},
         place::Place,
     },
@@ -40,7 +40,13 @@ type Places<'a> = [&'a BTreeMap<String, String>; 3];
 
 impl BaseRule {
     pub(super) fn compile(rule: &api::BaseRule, at: &Place<'_>) -> Option<Self> {
-        let names = Globs::compile(&rule.names, &at.field("names"), Case::Counts, |_| Ok(()));
+        let names = Globs::compile(
+            &rule.names,
+            &at.field("names"),
+            Case::Counts,
+            Stars::WithinComponents,
+            |_| Ok(()),
+        );
         let digests = at.field("digests").each(&rule.digests, |text| {
             text.parse::<Digest>().map_err(|error| format!("{text:?} is not a digest: {error}"))
         });

@@ -54,11 +54,11 @@ impl EntrypointRule {
                     Source::Effective => "a program: set ENTRYPOINT in the image or command in the container",
                     Source::Image => "a program: set ENTRYPOINT in the image",
                 };
-                Violation::new("has nothing to run (no ENTRYPOINT and no CMD)", wanted)
+                Violation::new("has nothing to run (no first word in ENTRYPOINT and CMD)", wanted)
             });
         };
         let forbidden = self.forbidden.iter().find(|forbidden| is_program(program, forbidden))?;
-        let by = if origin == Origin::Container { "the container's command" } else { "the image" };
+        let by = if origin == Origin::Container { "the container's command or args" } else { "the image" };
         Some(Violation::new(
             format!("runs {}, chosen by {by}", quoted(program)),
             format!("another program than {forbidden}"),
@@ -125,8 +125,14 @@ mod tests {
     fn judges_the_first_word() {
         for (name, required, forbidden, program, expected) in [
             ("a program", true, &["/bin/sh", "bash"][..], Some("/app"), None),
-            ("nothing", true, &[], None, Some("has nothing to run (no ENTRYPOINT and no CMD)")),
-            ("an empty word", true, &[], Some(""), Some("has nothing to run (no ENTRYPOINT and no CMD)")),
+            ("nothing", true, &[], None, Some("has nothing to run (no first word in ENTRYPOINT and CMD)")),
+            (
+                "an empty word",
+                true,
+                &[],
+                Some(""),
+                Some("has nothing to run (no first word in ENTRYPOINT and CMD)"),
+            ),
             ("nothing, not asked for", false, &["bash"], None, None),
             ("the path", false, &["/bin/sh"], Some("/bin/sh"), Some("runs \"/bin/sh\", chosen by the image")),
             ("the path, in another spelling", false, &["/bin/sh"], Some("/bin//./sh"), Some("")),

@@ -14,14 +14,15 @@
 //! Empty lists are not checked.
 //!
 //! **Odd values:** an empty value, or an entry without `=`, counts as set for `required`; for `forbidden`
-//! it holds nothing and is passed over. The last of duplicates counts. One violation names all
-//! forbidden variables.
+//! it holds nothing and is passed over. Of duplicates each counts for `forbidden`, since each can be read
+//! in the image; the last one does for `required`. A slash in a name is a character like others. One
+//! violation names all forbidden variables.
 
 use super::{ImageRule, Seen, Violation};
 use crate::{
     api::v1alpha1::{self as api, Source},
     policy::{
-        glob::{Case, Globs},
+        glob::{Case, Globs, Stars},
         message::{either, quoted, several},
         place::Place,
     },
@@ -41,7 +42,13 @@ impl EnvRule {
             Some((name, _)) => Err(format!("is a name and a value; write the name alone: {name}")),
             None => Ok(()),
         };
-        let forbidden = Globs::compile(&rule.forbidden, &at.field("forbidden"), Case::Counts, no_value);
+        let forbidden = Globs::compile(
+            &rule.forbidden,
+            &at.field("forbidden"),
+            Case::Counts,
+            Stars::Everything,
+            no_value,
+        );
         let required = at.field("required").each(&rule.required, |name| {
             no_value(name)?;
             super::not_empty(name)
@@ -53,18 +60,25 @@ impl EnvRule {
         })
     }
 
-    fn judge_env(&self, env: &[EnvValue]) -> Vec<Violation> {
+    /// `baked_in`: the entries of ENV as they stand in the image, duplicates and all.
+    fn judge_env(&self, baked_in: &[String], env: &[EnvValue]) -> Vec<Violation> {
         let mut violations = Vec::new();
+        let is_replaced = |name: &str| {
+            let by_container =
+                |variable: &EnvValue| variable.origin == Origin::Container && variable.name == name;
+            self.source == Source::Effective && env.iter().any(by_container)
+        };
         if let Some(globs) = &self.forbidden {
-            let baked_in: Vec<&str> = env
+            let mut names: Vec<&str> = baked_in
                 .iter()
-                .filter(|variable| variable.origin == Origin::Image && !holds_nothing(variable))
-                .filter(|variable| globs.is_match(&variable.name))
-                .map(|variable| variable.name.as_str())
+                .filter_map(|entry| entry.split_once('='))
+                .filter(|(name, value)| !value.is_empty() && globs.is_match(name) && !is_replaced(name))
+                .map(|(name, _)| name)
                 .collect();
-            if !baked_in.is_empty() {
+            names.dedup();
+            if !names.is_empty() {
                 violations.push(Violation::new(
-                    format!("has a value in its ENV for {}", several(&baked_in)),
+                    format!("has a value in its ENV for {}", several(&names)),
                     format!("no variable like {}: let the Pod set it by valueFrom", either(globs.patterns())),
                 ));
             }
@@ -81,17 +95,13 @@ impl EnvRule {
     }
 }
 
-fn holds_nothing(variable: &EnvValue) -> bool {
-    variable.value.as_deref().is_some_and(str::is_empty)
-}
-
 impl ImageRule for EnvRule {
     fn name(&self) -> &'static str {
         "env"
     }
 
     fn judge(&self, seen: &Seen<'_>) -> Vec<Violation> {
-        self.judge_env(&seen.by(self.source).env)
+        self.judge_env(&seen.platform.config.env, &seen.by(self.source).env)
     }
 }
 
@@ -113,6 +123,28 @@ mod tests {
 
     fn variable(name: &str, origin: Origin) -> EnvValue {
         EnvValue { name: name.to_owned(), value: Some("hunter2".to_owned()), origin }
+    }
+
+    /// ENV as the image has it.
+    fn baked_in(env: &[EnvValue]) -> Vec<String> {
+        let of_image = env.iter().filter(|variable| variable.origin == Origin::Image);
+        of_image
+            .map(|variable| format!("{}={}", variable.name, variable.value.as_deref().unwrap_or_default()))
+            .collect()
+    }
+
+    #[test]
+    fn every_entry_of_the_image_counts() {
+        let rule = compile(&["*PASSWORD*"], &[]).0.unwrap();
+        for (name, entries, found) in [
+            ("an empty one after it", &["DB_PASSWORD=x", "DB_PASSWORD="][..], 1),
+            ("an empty one before it", &["DB_PASSWORD=", "DB_PASSWORD=x"], 1),
+            ("a slash in the name", &["app/DB_PASSWORD=x"], 1),
+            ("no value", &["DB_PASSWORD", "DB_PASSWORD="], 0),
+        ] {
+            let entries: Vec<String> = entries.iter().map(|&entry| entry.to_owned()).collect();
+            assert_eq!(rule.judge_env(&entries, &[]).len(), found, "{name}");
+        }
     }
 
     #[test]
@@ -145,7 +177,7 @@ mod tests {
                 vec!["does not set the variable \"TZ\""],
             ),
         ] {
-            let violations = compile(forbidden, required).0.unwrap().judge_env(&env);
+            let violations = compile(forbidden, required).0.unwrap().judge_env(&baked_in(&env), &env);
             let found: Vec<&str> = violations.iter().map(|v| v.found.as_str()).collect();
             assert_eq!(found, expected, "{name}");
             assert!(!format!("{violations:?}").contains("hunter2"), "{name}");

@@ -18,7 +18,7 @@ use crate::{
     api::v1alpha1 as api,
     image::Reference,
     policy::{
-        glob::{Case, Globs, domains, of_registries},
+        glob::{Case, Globs, Stars, domains, of_registries},
         message::{either, quoted},
         place::Place,
     },
@@ -42,7 +42,7 @@ impl ReferenceRule {
         let registries = of_registries(&rule.registries, &at.field("registries"));
         let tags = rule.tags.as_ref().map(|tags| tags.forbidden.as_slice()).unwrap_or_default();
         let tags_at = at.field("tags").field("forbidden");
-        let forbidden_tags = Globs::compile(tags, &tags_at, Case::Counts, |tag| {
+        let forbidden_tags = Globs::compile(tags, &tags_at, Case::Counts, Stars::WithinComponents, |tag| {
             if tag.contains([':', '/', '@']) {
                 return Err(format!("{tag:?} is more than a tag"));
             }

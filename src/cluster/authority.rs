@@ -2,7 +2,7 @@
 //! phases, so that no call is refused while it changes.
 //!
 //! What happens next is a pure function of what the Secret holds, of what the API server trusts, and of
-//! the time ([`Stored::step`]); writes carry the version that was read, so of two replicas one wins and the
+//! the time (`Stored::step`); writes carry the version that was read, so of two replicas one wins and the
 //! other reads again. The phases: the next authority is published beside the current one; once the API
 //! server trusts both, and some minutes more, it signs; the previous one is trusted until its last leaf
 //! has ended.

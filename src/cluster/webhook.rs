@@ -1,6 +1,6 @@
 //! The webhook configuration: made and kept by Hullmark itself, once it is ready to be called.
 //!
-//! What it should be is a pure function of the settings ([`desired`]); it is written by server-side apply,
+//! What it should be is a pure function of the settings (`desired`); it is written by server-side apply,
 //! so whatever others change of ours is put right again, and what they add stays. It is owned by a
 //! ClusterRole of the chart, and so goes when that goes.
 

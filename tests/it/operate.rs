@@ -1,10 +1,15 @@
 //! Hullmark as a cluster has it: policies, exceptions and pull secrets are resources, the webhook
-//! configuration is its own. One test after the other, since all of them share the one webhook.
+//! configuration is its own, and it is installed by the chart and runs with the chart's arguments and roles
+//! (there is no kubelet, so as a process of the test). One test after the other, since all of them share the one webhook.
 
-use crate::support::{ControlPlane, Hullmark, Image, Namespace, Output, PASSWORD, Registry, USER, Webhook};
+use crate::support::{
+    ControlPlane, Hullmark, Image, Namespace, Output, PASSWORD, Registry, USER, Webhook, own_address,
+};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf, time::Duration};
 use tokio::time::Instant;
+
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/hullmark");
 
 /// What every step needs.
 struct Stage {
@@ -18,15 +23,17 @@ struct Stage {
 impl Stage {
     async fn set() -> Self {
         let plane = ControlPlane::operated().await;
-        let crds = Hullmark::new().run(["crds"]).await.succeeded();
-        plane.kubectl_with(crds.text(), ["apply", "-f", "-"]).await.succeeded();
+        let values = json!({
+            "webhook": { "url": format!("https://{}:8443", own_address(1)) },
+            "breakGlass": { "label": "hullmark.dev/break-glass", "groups": ["on-call"] },
+            "registries": { "allowAddresses": ["127.0.0.0/8"] },
+        });
+        let install = ["install", "hullmark", CHART, "-n", "hullmark", "--create-namespace", "-f", "-"];
+        plane.helm_with(&values.to_string(), install).await.succeeded();
         plane
             .kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
             .await
             .succeeded();
-        plane.kubectl(["create", "namespace", "hullmark"]).await.succeeded();
-        let role = ["create", "clusterrole", "hullmark", "--verb=get", "--resource=nodes"];
-        plane.kubectl(role).await.succeeded();
         let (open, private) = (Registry::plain().await, Registry::basic().await);
         for (registry, tag, user) in
             [(&open, "good", "1000"), (&open, "bad", "root"), (&private, "good", "1000")]
@@ -284,4 +291,14 @@ async fn nobody_is_locked_out(stage: &Stage, namespace: &Namespace) {
         assert!(started.elapsed() < Duration::from_secs(20), "Pods can be created again");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    // The hook would be a Pod, and there is no kubelet.
+    let uninstall = ["uninstall", "hullmark", "-n", "hullmark", "--no-hooks"];
+    stage.plane.helm(uninstall).await.succeeded();
+    let left = ["get", "clusterroles,validatingadmissionpolicies,crds", "-o", "name"];
+    let left = stage.plane.kubectl(left).await.succeeded();
+    let ours: Vec<&str> = left.text().lines().filter(|line| line.contains("hullmark")).collect();
+    assert!(
+        ours.len() == 3 && ours.iter().all(|line| line.starts_with("customresourcedefinition")),
+        "{ours:?}"
+    );
 }

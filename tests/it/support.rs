@@ -15,7 +15,7 @@ mod token_server;
 mod webhook;
 
 pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
-pub(crate) use control_plane::{ControlPlane, Namespace};
+pub(crate) use control_plane::{ControlPlane, Namespace, own_address};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
 pub(crate) use registry::{PASSWORD, Registry, USER};
 pub(crate) use tls::Authority;

@@ -142,6 +142,23 @@ impl ControlPlane {
         self.folder.path().join("admin.kubeconfig")
     }
 
+    /// Writes a kubeconfig with a token of a service account.
+    pub(crate) async fn write_kubeconfig_of(&self, namespace: &str, account: &str, file: &Path) {
+        let token = self.kubectl(["create", "token", account, "-n", namespace]).await.succeeded();
+        let mut config: Value = serde_json::from_slice(&fs::read(self.kubeconfig()).unwrap()).unwrap();
+        config["users"][0]["user"] = json!({ "token": token.text().trim() });
+        fs::write(file, config.to_string()).unwrap();
+    }
+
+    /// `helm` as an administrator, with this on its standard input (for `-f -`).
+    pub(crate) async fn helm_with<A: AsRef<OsStr>>(
+        &self,
+        stdin: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Output {
+        self.tool("helm", stdin, arguments).await
+    }
+
     /// The certificate of the authority that the API server and its clients have theirs from (PEM).
     pub(crate) fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.crt")

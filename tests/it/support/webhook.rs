@@ -37,25 +37,28 @@ impl Webhook {
         Self::run(&arguments.map(str::to_owned), folder).await
     }
 
-    /// With policies, namespaces and pull secrets of the cluster, whose webhook configuration it keeps.
+    /// As the chart's Deployment would run it, with exactly what the chart's roles allow.
     pub(crate) async fn operate(plane: &ControlPlane, hosts: &Path) -> Self {
+        let folder = Folder::new();
+        let kubeconfig = folder.path().join("kubeconfig");
+        plane.write_kubeconfig_of("hullmark", "hullmark", &kubeconfig).await;
+        let deployment = ["get", "deployment", "hullmark", "-n", "hullmark", "-o", "json"];
+        let deployment = plane.kubectl(deployment).await.succeeded().json();
+        let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+        let arguments: Vec<String> = serde_json::from_value(arguments).unwrap();
+        // What is of the Pod and not of this process.
+        let of_the_pod = ["--listen=", "--health-listen=", "--drain="];
+        let kept = arguments.into_iter().filter(|one| !of_the_pod.iter().any(|flag| one.starts_with(flag)));
         let at = own_address(1);
-        let arguments = [
-            "serve".to_owned(),
-            "--cluster".to_owned(),
-            format!("--kubeconfig={}", plane.kubeconfig().display()),
+        let own = [
+            format!("--kubeconfig={}", kubeconfig.display()),
+            "--own-namespace=hullmark".to_owned(),
             format!("--listen={at}:8443"),
-            format!("--webhook-url=https://{at}:8443"),
             format!("--health-listen={at}:8080"),
-            "--owner-cluster-role=hullmark".to_owned(),
-            "--mode-label=hullmark.dev/mode".to_owned(),
-            "--break-glass-label=hullmark.dev/break-glass".to_owned(),
-            "--break-glass-groups=on-call".to_owned(),
             "--drain=10ms".to_owned(),
-            "--allow-address=127.0.0.0/8".to_owned(),
             format!("--hosts-dir={}", hosts.display()),
         ];
-        Self::run(&arguments, Folder::new()).await
+        Self::run(&kept.chain(own).collect::<Vec<_>>(), folder).await
     }
 
     async fn run(arguments: &[String], folder: Folder) -> Self {

@@ -57,13 +57,17 @@ impl<'a> Variables<'a> {
     fn expand_within(&self, text: &str, limit: usize) -> Option<String> {
         let mut expanded = String::with_capacity(text.len());
         let mut rest = text;
+        // Looked for once: a text of nothing but `$(` would else be read to its end at every `$`.
+        let last_close = text.rfind(')').unwrap_or(0);
         while let Some(at) = rest.find('$') {
             expanded.push_str(&rest[..at]);
             rest = &rest[at + 1..];
+            let may_close = text.len() - rest.len() < last_close;
+            let open = rest.strip_prefix('(').filter(|_| may_close);
             if let Some(after) = rest.strip_prefix('$') {
                 expanded.push('$');
                 rest = after;
-            } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|open| open.split_once(')')) {
+            } else if let Some((name, after)) = open.and_then(|open| open.split_once(')')) {
                 match self.get(name) {
                     Some(value) => expanded.push_str(value),
                     None => expanded.extend(["$(", name, ")"]),
@@ -139,5 +143,16 @@ mod tests {
         assert_eq!(args[0].len(), 3000);
         let total: usize = args.iter().map(String::len).sum();
         assert!(total <= 10_000 * "$(V3)".len() + MAX_GROWTH, "{total}");
+    }
+
+    #[test]
+    fn names_that_never_end_are_read_once() {
+        let text = format!("$(A) {}", "$(".repeat(1_000_000));
+        let entries = env(&[("A", Some("a"))]);
+        let started = std::time::Instant::now();
+        let expanded = Variables::new(&entries).expand_all(std::slice::from_ref(&text));
+        assert_eq!(expanded, [text.replacen("$(A)", "a", 1)]);
+        // Reading on at every `$` takes minutes.
+        assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
     }
 }

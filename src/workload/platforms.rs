@@ -14,6 +14,10 @@ use super::{InvalidWorkload, fields::Fields};
 use crate::image::{Allowed, PlatformFilter, PlatformTerm};
 use std::collections::BTreeSet;
 
+/// Different alternatives that are told apart; there are fewer pairs of os and architecture in the
+/// world. With more of them nothing is narrowed, so that no Pod can make us compare millions.
+const MAX_TERMS: usize = 100;
+
 /// The platforms that a Pod of this spec may land on.
 pub(super) fn filter(spec: &Fields<'_>, os: Option<&str>) -> Result<PlatformFilter, InvalidWorkload> {
     let mut base = PlatformTerm::default();
@@ -27,8 +31,13 @@ pub(super) fn filter(spec: &Fields<'_>, os: Option<&str>) -> Result<PlatformFilt
     }
     let mut terms = Vec::new();
     for term in alternatives(spec, base)? {
-        if is_possible(&term) && !terms.contains(&term) {
-            terms.push(term);
+        if !is_possible(&term) || terms.contains(&term) {
+            continue;
+        }
+        terms.push(term);
+        if terms.len() > MAX_TERMS {
+            terms.clear();
+            break;
         }
     }
     // One alternative without limits allows everything, whatever the others say.

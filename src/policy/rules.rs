@@ -24,7 +24,7 @@ use super::place::Place;
 use crate::{
     api::v1alpha1::{Rules, Source},
     image::{PlatformImage, ResolvedImage},
-    workload::{EffectiveContainer, ImageUse, Overrides, Security, UseKind, Workload},
+    workload::{EffectiveContainer, ImageUse, UseKind, Workload},
 };
 use std::{cell::OnceCell, fmt::Debug};
 
@@ -64,7 +64,6 @@ pub(super) struct Seen<'a> {
     pub(super) effective: EffectiveContainer,
     pub(super) now: jiff::Timestamp,
     workload: &'a Workload,
-    usage: &'a ImageUse,
     alone: OnceCell<EffectiveContainer>,
 }
 
@@ -138,18 +137,16 @@ impl<'a> Seen<'a> {
         now: jiff::Timestamp,
     ) -> Self {
         let effective = EffectiveContainer::of(workload, usage, platform);
-        Self { image, platform, effective, now, workload, usage, alone: OnceCell::new() }
+        Self { image, platform, effective, now, workload, alone: OnceCell::new() }
     }
 
     /// The container as it will be, or as the image alone would have it.
     pub(super) fn by(&self, source: Source) -> &EffectiveContainer {
         match source {
             Source::Effective => &self.effective,
-            Source::Image => self.alone.get_or_init(|| {
-                let workload = Workload { security: Security::default(), ..self.workload.clone() };
-                let usage = ImageUse { overrides: Overrides::default(), ..self.usage.clone() };
-                EffectiveContainer::of(&workload, &usage, self.platform)
-            }),
+            Source::Image => {
+                self.alone.get_or_init(|| EffectiveContainer::of_image(self.workload, self.platform))
+            }
         }
     }
 }

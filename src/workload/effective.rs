@@ -83,9 +83,18 @@ impl EffectiveContainer {
     /// Lays `usage` of `workload` over `image`.
     #[must_use]
     pub fn of(workload: &Workload, usage: &ImageUse, image: &PlatformImage) -> Self {
-        let (own, config) = (&usage.overrides, &image.config);
-        let pod = &workload.security;
-        let windows = is_windows(workload, image);
+        Self::layered(&usage.overrides, &workload.security, workload.os.as_deref(), image)
+    }
+
+    /// What `image` alone would run in `workload`, where no Pod or container lays anything over it.
+    #[must_use]
+    pub fn of_image(workload: &Workload, image: &PlatformImage) -> Self {
+        Self::layered(&Overrides::default(), &Security::default(), workload.os.as_deref(), image)
+    }
+
+    fn layered(own: &Overrides, pod: &Security, os: Option<&str>, image: &PlatformImage) -> Self {
+        let config = &image.config;
+        let windows = is_windows(os, image);
         let variables = Variables::new(&own.env);
         let (command, args) = process(own, config, &variables);
         Self {
@@ -121,9 +130,9 @@ impl<T> Effective<T> {
 }
 
 /// The Pod's word, else the image's.
-fn is_windows(workload: &Workload, image: &PlatformImage) -> bool {
+fn is_windows(os: Option<&str>, image: &PlatformImage) -> bool {
     let image_os = image.platform.as_ref().map_or(image.config.os.as_str(), |platform| &platform.os);
-    workload.os.as_deref().unwrap_or(image_os).eq_ignore_ascii_case("windows")
+    os.unwrap_or(image_os).eq_ignore_ascii_case("windows")
 }
 
 /// A field of the container's security context, else of the Pod's.

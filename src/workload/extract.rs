@@ -23,6 +23,9 @@ pub struct InvalidWorkload {
     pub why: String,
 }
 
+/// Places that name an image in one Pod. No node could run as many; each is resolved and judged.
+const MAX_USES: usize = 1000;
+
 /// API group, kind, and the fields that lead to the Pod or its template (`spec` and `metadata`).
 const CARRIERS: [(&str, &str, &[&str]); 9] = [
     ("", "Pod", &[]),
@@ -147,6 +150,10 @@ fn uses(spec: &Fields<'_>) -> Result<Vec<ImageUse>, InvalidWorkload> {
             let path = source.path_of("reference");
             uses.push(image_use(UseKind::ImageVolume, &volume, path, image, Overrides::default())?);
         }
+    }
+    if uses.len() > MAX_USES {
+        let why = format!("names {} images; at most {MAX_USES} in one Pod are looked at", uses.len());
+        return Err(InvalidWorkload { path: spec.path().to_owned(), why });
     }
     Ok(uses)
 }

@@ -29,6 +29,11 @@ impl<'a> Fields<'a> {
         self.value
     }
 
+    /// Where the object was found; empty for the document itself.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The path of the field `key`.
     pub(crate) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }

@@ -296,3 +296,17 @@ fn lists_are_flattened_in_order() {
         assert_eq!(found, expected, "{name}");
     }
 }
+
+#[test]
+fn a_pod_names_a_bounded_number_of_images() {
+    let deployment = |containers: usize| {
+        let containers: Vec<_> =
+            (0..containers).map(|n| json!({ "name": format!("c{n}"), "image": "nginx" })).collect();
+        let volumes = json!([{ "name": "v", "image": { "reference": "models/llm:1" } }]);
+        let spec = json!({ "template": { "spec": { "containers": containers, "volumes": volumes } } });
+        json!({ "apiVersion": "apps/v1", "kind": "Deployment", "spec": spec })
+    };
+    assert_eq!(read(&deployment(MAX_USES - 1)).uses.len(), MAX_USES);
+    let error = Workload::from_object(&deployment(MAX_USES)).unwrap_err().to_string();
+    assert_eq!(error, "spec.template.spec: names 1001 images; at most 1000 in one Pod are looked at");
+}

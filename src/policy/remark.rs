@@ -1,6 +1,7 @@
 //! What is said once although several policies found it.
 
 use super::Finding;
+use std::collections::HashMap;
 
 /// One sentence about one place, and the findings that say it: an image that could not be looked at
 /// is a finding of every policy that asked for it.
@@ -15,11 +16,17 @@ impl<'a> Remark<'a> {
     /// The remarks of `findings`, in the order of the first finding of each.
     pub fn all(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<Self> {
         let mut remarks: Vec<Self> = Vec::new();
+        // By place and text, not by a search for each finding: there may be thousands.
+        let mut said: HashMap<_, Vec<usize>> = HashMap::new();
         for finding in findings {
-            match remarks.iter_mut().find(|remark| remark.is_said_by(finding)) {
-                Some(remark) if remark.policies.contains(&finding.policy.as_str()) => {}
-                Some(remark) => remark.policies.push(&finding.policy),
-                None => remarks.push(Self { finding, policies: vec![&finding.policy] }),
+            let alike = said.entry((&finding.field_path, &finding.message)).or_default();
+            match alike.iter().find(|at| remarks[**at].is_said_by(finding)) {
+                Some(at) if remarks[*at].policies.contains(&finding.policy.as_str()) => {}
+                Some(at) => remarks[*at].policies.push(&finding.policy),
+                None => {
+                    alike.push(remarks.len());
+                    remarks.push(Self { finding, policies: vec![&finding.policy] });
+                }
             }
         }
         remarks

@@ -18,13 +18,11 @@ pub(super) fn keep_changed(workload: &mut Workload, old: &Workload) {
     // By key, not by a search for each use: a Pod may have thousands.
     let mut before: HashMap<_, Vec<&ImageUse>> = HashMap::new();
     for usage in &old.uses {
-        before.entry((usage.kind, usage.name.as_str())).or_default().push(usage);
+        before.entry((usage.kind, usage.name.as_str(), usage.image.as_str())).or_default().push(usage);
     }
     workload.uses.retain(|usage| {
-        !before.get(&(usage.kind, usage.name.as_str())).is_some_and(|same_place| {
-            same_place
-                .iter()
-                .any(|old| old.image == usage.image && (!is_template || old.written == usage.written))
+        !before.get(&(usage.kind, usage.name.as_str(), usage.image.as_str())).is_some_and(|same_place| {
+            !is_template || same_place.iter().any(|old| old.written == usage.written)
         })
     });
 }

@@ -11,6 +11,7 @@
 //! - The server names no log or metric of its journey: it tells an [`Observe`], and others make of it
 //!   what they like.
 
+mod body;
 mod deadline;
 mod health;
 mod listener;

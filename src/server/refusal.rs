@@ -16,7 +16,7 @@ pub(super) enum Refusal {
     Method(String),
     #[error("the content type is {0}; send application/json")]
     ContentType(String),
-    #[error("the body has more than {} MiB", super::validate::MAX_BODY / (1024 * 1024))]
+    #[error("the body has more than {} MiB", super::body::MAX_BODY / (1024 * 1024))]
     TooLarge,
     #[error("the body did not arrive in time")]
     Slow,

@@ -1,6 +1,6 @@
 //! `POST /validate`: from a request's head to its answer, within one deadline.
 
-use super::{Observe, Phase, Reviewed, Webhook, deadline, refusal::Refusal};
+use super::{Observe, Phase, Reviewed, Webhook, body::Bytes, deadline, refusal::Refusal};
 use crate::{
     admission::{self, Answer, Mode, Request},
     policy::Namespace,
@@ -11,33 +11,18 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{self, HeaderMap, HeaderValue, Method, Version, header},
+    http::{self, HeaderValue, Method, Version, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::post,
 };
-use futures_util::StreamExt;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::Poll,
 };
-use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
-    time::{Instant, timeout_at},
-};
-
-/// Bytes of a body that are read. Above what the API server can send: objects of 3 MiB come twice
-/// on UPDATE, and as JSON.
-pub(super) const MAX_BODY: usize = 8 * 1024 * 1024;
-/// Memory for bodies of all requests in flight, in KiB: the bound on what callers can make us hold,
-/// and with [`LEAST_BODY`] on how many requests are in flight.
-const ALL_BODIES: usize = 256 * 1024;
-/// What a request counts for at least, in KiB.
-const LEAST_BODY: usize = 64;
-
-static BODIES: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(ALL_BODIES));
+use tokio::{sync::watch, time::Instant};
 
 /// The routes of the webhook's port.
 pub fn router<R, C, O>(webhook: Arc<Webhook<R, C, O>>) -> Router
@@ -88,12 +73,20 @@ async fn other_method(method: Method) -> Refusal {
     Refusal::Method(if known { method.to_string() } else { "this method".to_owned() })
 }
 
-/// A panic becomes HTTP 500, so that the caller's `failurePolicy` decides, and only this request fails.
+/// A panic before there is a request to answer becomes HTTP 500, so that the caller's `failurePolicy`
+/// decides, and only this request fails.
 async fn catch_panics(request: http::Request<Body>, next: Next) -> Response {
-    let mut running = pin!(next.run(request));
+    unless_it_panics(next.run(request)).await.unwrap_or_else(|Panicked| Refusal::Panic.into_response())
+}
+
+/// A defect of ours; the panic itself has been logged where it happened.
+struct Panicked;
+
+async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
+    let mut running = pin!(future);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context))) {
-        Ok(poll) => poll,
-        Err(_) => Poll::Ready(Refusal::Panic.into_response()),
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(Panicked)),
     })
     .await
 }
@@ -115,7 +108,11 @@ where
     drop(bytes);
     let namespace = request.namespace.as_deref().map(|name| webhook.namespaces.namespace(name));
     let mode = webhook.stance.mode(&request, namespace.as_deref());
-    let (review, answer) = webhook.judge(&request, namespace.as_deref(), mode, deadline).await;
+    let judged = unless_it_panics(webhook.judge(&request, namespace.as_deref(), mode, deadline)).await;
+    let (review, answer) = judged.unwrap_or_else(|Panicked| {
+        let detail = "a defect in it; its log has more";
+        (None, admission::respond_failure(&request, detail, mode))
+    });
     let reviewed = Reviewed {
         request: &request,
         review: review.as_ref(),
@@ -166,21 +163,6 @@ async fn validate_policy<R, C, O: Observe>(
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
-/// A body, and the memory that is set aside for it.
-struct Bytes {
-    bytes: Vec<u8>,
-    memory: SemaphorePermit<'static>,
-}
-
-impl Bytes {
-    async fn read(request: http::Request<Body>, deadline: Instant) -> Result<Self, Refusal> {
-        require_json(request.headers())?;
-        let memory = reserve(request.headers(), deadline).await?;
-        let bytes = timeout_at(deadline, read(request.into_body())).await.unwrap_or(Err(Refusal::Slow))?;
-        Ok(Self { bytes, memory })
-    }
-}
-
 impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {
     async fn judge(
         &self,
@@ -205,47 +187,6 @@ impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {
         let answer = admission::respond(request, &review.verdict, &review.facts, mode);
         (Some(review), answer)
     }
-}
-
-fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Err(Refusal::ContentType("missing".to_owned()));
-    };
-    let text = value.to_str().unwrap_or("unreadable");
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(Refusal::ContentType(essence.chars().take(60).collect()))
-    }
-}
-
-/// Takes memory for the body before any of it is read; waits for it at most until the deadline.
-async fn reserve(headers: &HeaderMap, deadline: Instant) -> Result<SemaphorePermit<'static>, Refusal> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    // Without a length it may be as long as any.
-    let length = length.and_then(|length| length.parse::<usize>().ok()).unwrap_or(MAX_BODY);
-    if length > MAX_BODY {
-        return Err(Refusal::TooLarge);
-    }
-    let kibibytes = u32::try_from(length.div_ceil(1024).max(LEAST_BODY)).map_err(|_| Refusal::TooLarge)?;
-    match timeout_at(deadline, BODIES.acquire_many(kibibytes)).await {
-        Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
-    }
-}
-
-async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
-    let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Refusal::Incomplete)?;
-        if bytes.len() + chunk.len() > MAX_BODY {
-            return Err(Refusal::TooLarge);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 /// Counts a request while it lives, whatever becomes of it.

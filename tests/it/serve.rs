@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 mod process;
+mod slow;
 mod stop;
 mod world;
 
@@ -124,11 +125,19 @@ async fn a_defect_fails_one_request_and_nothing_else() {
     let world = World::start(Plan::default()).await;
     let mut stream = connect(world.running.https, trusting(&world.ca)).await.unwrap();
     let answer = exchange(&mut stream, &post("/validate", &pod("registry.test/broken:1"))).await.unwrap();
-    assert_eq!(answer.status, 500, "{answer:?}");
+    let response = &answer.json()["response"];
+    assert_eq!((answer.status, &response["status"]["code"]), (200, &500.into()), "{answer:?}");
+    assert!(response["status"]["message"].as_str().unwrap().contains("web was not judged"), "{response}");
     assert!(!answer.body.contains("for the test"), "{answer:?}");
     let answer = exchange(&mut stream, &post("/validate", &pod("registry.test/good:1"))).await.unwrap();
     assert_eq!(answer.json()["response"]["allowed"], true, "on the same connection");
-    assert!(world.metrics().await.contains("hullmark_requests_in_flight 0\n"));
+    let metrics = world.metrics().await;
+    assert!(metrics.contains("hullmark_requests_in_flight 0\n"), "{metrics}");
+    assert!(metrics.contains("operation=\"CREATE\",code=\"500\"} 1\n"), "{metrics}");
+
+    let world = World::start(Plan { mode: Mode::Audit, ..Plan::default() }).await;
+    let response = world.review("registry.test/broken:1").await;
+    assert_eq!(response["allowed"], true, "{response}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod body;
 mod deadline;
 mod health;
 mod listener;
+mod open_files;
 mod readiness;
 mod refusal;
 mod tls;
@@ -30,6 +31,7 @@ use crate::{
     review::{FindCredentials, KnowNamespaces, ResolveImage, Review, Reviewer},
 };
 use listener::Listener;
+use open_files::Connections;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -176,11 +178,19 @@ where
     let readiness = Readiness::default();
     let (phase, watched) = watch::channel(Phase::Serving);
     let observer = Arc::clone(&webhook.observer);
-    let health = Listener { socket: health.0, tls: None, finish: Duration::ZERO }
-        .run(health::router(readiness.clone(), Arc::clone(&observer)), never_finishing());
+    let connections = Connections::allowed();
+    let health =
+        Listener { socket: health.0, connections: connections.health, tls: None, finish: Duration::ZERO }
+            .run(health::router(readiness.clone(), Arc::clone(&observer)), never_finishing());
     let keep = tls::keep_fresh(certificates, settings.certificate_check, readiness.clone(), observer);
     let routes = validate::guarded(router(Arc::new(webhook)), watched.clone());
-    let serve = Listener { socket: https.0, tls: Some(tls), finish: settings.finish }.run(routes, watched);
+    let serve = Listener {
+        socket: https.0,
+        connections: connections.webhook,
+        tls: Some(tls),
+        finish: settings.finish,
+    }
+    .run(routes, watched);
 
     readiness.reached(Latch::Policies);
     readiness.reached(Latch::Listener);

@@ -30,14 +30,14 @@ const IDLE: Duration = Duration::from_secs(130);
 const HTTP2_PING: Duration = Duration::from_mins(1);
 /// Requests at the same time on an HTTP/2 connection.
 const HTTP2_STREAMS: u32 = 250;
-/// Connections at the same time; more wait in the backlog of the kernel.
-const MAX_CONNECTIONS: usize = 4096;
 /// Pause after an error of `accept` that would come again at once, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// A bound port.
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
+    /// Connections at the same time; more wait in the backlog of the kernel.
+    pub(super) connections: usize,
     /// None: plain.
     pub(super) tls: Option<TlsAcceptor>,
     /// How long connections have to finish, after [`Phase::Finishing`].
@@ -52,9 +52,9 @@ impl Listener {
         let mut was_full = false;
         let mut finishing = pin!(finishing(phase.clone()));
         loop {
-            let full = connections.len() >= MAX_CONNECTIONS;
+            let full = connections.len() >= self.connections;
             if full && !was_full {
-                tracing::warn!(limit = MAX_CONNECTIONS, "too many connections; new ones wait");
+                tracing::warn!(limit = self.connections, "too many connections; new ones wait");
             }
             was_full = full;
             tokio::select! {

@@ -62,6 +62,12 @@ impl ControlPlane {
         OPERATED.get_or_init(|| Self::start(1)).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Another one, in which the chart is installed: its CustomResourceDefinitions belong to its release.
+    pub(crate) async fn charted() -> &'static Self {
+        static CHARTED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
+        CHARTED.get_or_init(|| Self::start(2)).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
+    }
+
     async fn start(nth: u8) -> Result<Self, String> {
         let assets = assets()?;
         let folder = Folder::new();
@@ -205,11 +211,12 @@ impl Namespace {
     }
 }
 
-/// An address of loopback that no other test process has: the `nth` of ours, of two.
+/// An address of loopback that no other test process has: the `nth` of ours, of three.
 pub(crate) fn own_address(nth: u8) -> Ipv4Addr {
     let [_, a, b, c] = std::process::id().to_be_bytes();
     // Process ids have 22 bits.
-    Ipv4Addr::new(127, (128 + 64 * nth) | a, b, c)
+    let high = [128, 192, 64].get(usize::from(nth)).copied().expect("one of three");
+    Ipv4Addr::new(127, high | a, b, c)
 }
 
 /// The folder of the programs, as controller-runtime's envtest has it.

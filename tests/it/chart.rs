@@ -1,0 +1,335 @@
+//! What the chart renders, for many values: the objects, how they fit each other, what they may do.
+//!
+//! `chart/installed.rs` installs it.
+
+mod installed;
+mod rbac;
+
+use crate::support::Hullmark;
+use hullmark::yaml;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+    process::Command,
+};
+
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/hullmark");
+
+/// What helm renders with these values, each `NAME=VALUE` as for `--set`; or what it says against them.
+fn render(values: &[&str]) -> Result<Vec<Value>, String> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS")
+        .expect("KUBEBUILDER_ASSETS says where helm is; run scripts/test, or scripts/chart test");
+    let mut command = Command::new(Path::new(&assets).join("helm"));
+    command.args(["template", "hullmark", CHART, "--namespace", "hullmark"]);
+    for value in values {
+        command.arg("--set").arg(value);
+    }
+    let output = command.output().unwrap();
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    // A template that renders nothing leaves its comment.
+    Ok(yaml::documents(&text).unwrap().into_iter().map(|document| document.value).collect())
+}
+
+fn rendered(values: &[&str]) -> Vec<Value> {
+    render(values).unwrap_or_else(|error| panic!("{values:?}: {error}"))
+}
+
+/// What is installed, without what helm runs at other times.
+fn release(values: &[&str]) -> Vec<Value> {
+    let is_hook = |object: &Value| object["metadata"]["annotations"].get("helm.sh/hook").is_some();
+    rendered(values).into_iter().filter(|object| !is_hook(object)).collect()
+}
+
+fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    objects.iter().filter(|object| object["kind"] == kind).collect()
+}
+
+fn the<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    match of_kind(objects, kind).as_slice() {
+        [one] => one,
+        several => panic!("{} of kind {kind}", several.len()),
+    }
+}
+
+fn container(objects: &[Value]) -> &Value {
+    &the(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+}
+
+fn arguments(objects: &[Value]) -> Vec<String> {
+    let all = container(objects)["args"].as_array().unwrap();
+    all.iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+fn kinds(objects: &[Value]) -> BTreeSet<&str> {
+    objects.iter().map(|object| object["kind"].as_str().unwrap()).collect()
+}
+
+const CERT_MANAGER: &str = "certificates.mode=certManager";
+const OWN_SECRET: &str = "certificates.mode=secret,certificates.secretName=mine,\
+    certificates.caBundle=-----BEGIN CERTIFICATE-----";
+const BREAK_GLASS: &str = "breakGlass.label=acme.io/break-glass,breakGlass.groups={sre,oncall}";
+
+#[test]
+fn everything_finds_its_pods() {
+    let objects = release(&["networkPolicy.enabled=true", "podLabels.team=platform"]);
+    let deployment = the(&objects, "Deployment");
+    let labels = deployment["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+    assert_eq!(labels["team"], "platform");
+    let spec = &deployment["spec"]["template"]["spec"];
+    let spread = spec["topologySpreadConstraints"].as_array().unwrap();
+    assert_eq!(spread.len(), 2, "over zones and hosts");
+    let near = &spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0];
+    for selector in [
+        &deployment["spec"]["selector"]["matchLabels"],
+        &the(&objects, "Service")["spec"]["selector"],
+        &the(&objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        &the(&objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+        &near["podAffinityTerm"]["labelSelector"]["matchLabels"],
+        &spread[0]["labelSelector"]["matchLabels"],
+        &spread[1]["labelSelector"]["matchLabels"],
+    ] {
+        let selector = selector.as_object().unwrap();
+        assert_eq!(selector.len(), 2, "{selector:?}");
+        assert!(selector.iter().all(|(key, value)| labels.get(key) == Some(value)), "{selector:?}");
+    }
+    // Ports go by name from the Service to the container, and probes too.
+    let names: Vec<&Value> =
+        container(&objects)["ports"].as_array().unwrap().iter().map(|port| &port["name"]).collect();
+    for port in the(&objects, "Service")["spec"]["ports"].as_array().unwrap() {
+        assert!(names.contains(&&port["targetPort"]), "{port}");
+    }
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        assert_eq!(container(&objects)[probe]["httpGet"]["port"], "health", "{probe}");
+    }
+}
+
+#[test]
+fn pods_are_restricted_wherever_the_chart_makes_some() {
+    let objects = rendered(&[]);
+    let mut count = 0;
+    for object in &objects {
+        let pod = match object["kind"].as_str().unwrap() {
+            "Deployment" | "Job" => &object["spec"]["template"]["spec"],
+            "Pod" => &object["spec"],
+            _ => continue,
+        };
+        count += 1;
+        let name = &object["metadata"]["name"];
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{name}");
+        for container in pod["containers"].as_array().unwrap() {
+            let context = &container["securityContext"];
+            assert_eq!(context["allowPrivilegeEscalation"], false, "{name}");
+            assert_eq!(context["readOnlyRootFilesystem"], true, "{name}");
+            assert_eq!(context["runAsNonRoot"], true, "{name}");
+            assert_eq!(context["runAsUser"], 65532, "{name}");
+            assert_eq!(context["capabilities"], json!({ "drop": ["ALL"] }), "{name}");
+            let resources = &container["resources"];
+            assert!(resources["limits"].get("cpu").is_none(), "{name}");
+            assert_eq!(resources["limits"]["memory"], resources["requests"]["memory"], "{name}");
+        }
+    }
+    assert_eq!(count, 3, "the Deployment, the uninstall Job and the test");
+}
+
+#[test]
+fn values_switch_what_they_say() {
+    let always = kinds(&release(&[])).into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("autoscaling.enabled=true", &["HorizontalPodAutoscaler"], &[]),
+        ("networkPolicy.enabled=true", &["NetworkPolicy"], &[]),
+        ("monitoring.serviceMonitor.enabled=true", &["ServiceMonitor"], &[]),
+        ("monitoring.prometheusRule.enabled=true", &["PrometheusRule"], &[]),
+        ("priorityClassQuota=true", &["ResourceQuota"], &[]),
+        ("registries.hosts.ghcr\\.io=x", &["ConfigMap"], &[]),
+        (
+            CERT_MANAGER,
+            &["Certificate", "Issuer", "ValidatingWebhookConfiguration"],
+            &["Role", "RoleBinding"],
+        ),
+        (OWN_SECRET, &["ValidatingWebhookConfiguration"], &["Role", "RoleBinding"]),
+        ("pin=true", &[], &[]),
+        ("replicas=1", &[], &["PodDisruptionBudget"]),
+        ("podDisruptionBudget.enabled=false", &[], &["PodDisruptionBudget"]),
+        ("crds.install=false", &[], &["CustomResourceDefinition"]),
+        ("serviceAccount.create=false", &[], &["ServiceAccount"]),
+        ("guard.enabled=false", &[], &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]),
+        ("modeLabel=,ignoreLabel=", &[], &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]),
+        ("rbac.create=false", &[], &["ClusterRoleBinding", "Role", "RoleBinding"]),
+    ];
+    for (value, more, less) in rows {
+        let mut expected = always.clone();
+        expected.extend(more.iter().map(|&kind| kind.to_owned()));
+        expected.retain(|kind| !less.contains(&kind.as_str()));
+        let objects = release(&[value]);
+        assert_eq!(kinds(&objects), expected.iter().map(String::as_str).collect(), "{value}");
+    }
+    let pinned = release(&[CERT_MANAGER, "pin=true"]);
+    assert_eq!(the(&pinned, "MutatingWebhookConfiguration")["webhooks"][0]["failurePolicy"], "Ignore");
+    let scaled = release(&["autoscaling.enabled=true"]);
+    assert!(the(&scaled, "Deployment")["spec"].get("replicas").is_none(), "the autoscaler decides");
+}
+
+#[test]
+fn the_image_goes_by_digest_or_tag() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let version = env!("CARGO_PKG_VERSION");
+    for (values, image) in [
+        (String::new(), format!("ghcr.io/hullmark/hullmark:{version}")),
+        ("image.tag=edge".to_owned(), "ghcr.io/hullmark/hullmark:edge".to_owned()),
+        (format!("image.digest={digest}"), format!("ghcr.io/hullmark/hullmark@{digest}")),
+        (
+            format!("image.repository=r.acme.io/h,image.tag=1,image.digest={digest}"),
+            format!("r.acme.io/h:1@{digest}"),
+        ),
+    ] {
+        assert_eq!(container(&release(&[&values]))["image"], image.as_str(), "{values}");
+    }
+}
+
+#[test]
+fn values_that_cannot_be_are_refused() {
+    for (value, why) in [
+        ("mode=off", "/mode"),
+        ("starterPolicies.mode=maybe", "/starterPolicies/mode"),
+        ("unmatched=refuse", "/unmatched"),
+        ("replicas=0", "/replicas"),
+        ("replica=3", "'replica' not allowed"),
+        ("image.digest=sha256:abc", "/image/digest"),
+        ("webhook.timeoutSeconds=31", "/webhook/timeoutSeconds"),
+        ("webhook.url=http://h", "/webhook/url"),
+        ("drain=15", "/drain"),
+        ("pullSecrets.global={registry}", "/pullSecrets/global/0"),
+        ("exemptNamespaces={Not_One}", "/exemptNamespaces/0"),
+        ("guard.groups=null", "/guard/groups"),
+        ("guard.groups={a'b}", "/guard/groups/0"),
+        ("registries.hosts.\\.\\./x=1", "registries"),
+        ("certificates.mode=secret", "needs certificates.secretName"),
+        ("breakGlass.label=a/b", "needs breakGlass.groups"),
+        ("pullSecrets.mode=namespaces", "needs pullSecrets.namespaces"),
+        ("ports.health=8443", "must differ"),
+        ("autoscaling.enabled=true,autoscaling.minReplicas=20", "greater than autoscaling.maxReplicas"),
+        ("starterPolicies.mode=audit,starterPolicies.policies={nope}", "carries no policy \"nope\""),
+    ] {
+        let error = render(&[value]).expect_err(value);
+        assert!(error.contains(why), "{value}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_binary_takes_every_argument() {
+    let everything = [
+        "mode=audit,unmatched=warn,exemptNamespaces={cni,csi},pullSecrets.mode=namespaces",
+        "pullSecrets.namespaces={shop},pullSecrets.global={ops/registry},pin=true,platforms.fromNodes=false",
+        "platforms.only={linux/amd64,linux/arm64},registries.hosts.ghcr\\.io=x,listenAddress=[::]",
+        "registries.allowAddresses={127.0.0.0/8},webhook.url=https://h:8443,exceptions=shop\\,web",
+        BREAK_GLASS,
+    ];
+    for values in [&[][..], &everything[..], &[CERT_MANAGER]] {
+        let mut arguments = arguments(&release(values));
+        arguments.push("--kubeconfig=/nowhere".to_owned());
+        let output = Hullmark::new().run(&arguments).await;
+        // It is understood, and fails later: there is no such file.
+        assert!(output.stderr.contains("--kubeconfig /nowhere:"), "{arguments:?}: {}", output.stderr);
+    }
+    let objects = rendered(&[]);
+    let mut remove: Vec<String> = serde_json::from_value(
+        the(&objects, "Job")["spec"]["template"]["spec"]["containers"][0]["args"].clone(),
+    )
+    .unwrap();
+    remove.push("--kubeconfig=/nowhere".to_owned());
+    let output = Hullmark::new().run(&remove).await;
+    assert!(output.stderr.contains("--kubeconfig /nowhere:"), "{remove:?}: {}", output.stderr);
+}
+
+/// The paths of all values: those of the schema, and those of values.yaml.
+fn paths(schema: &Value, prefix: &str, found: &mut BTreeSet<String>) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        found.insert(prefix.to_owned());
+        return;
+    };
+    for (key, below) in properties {
+        paths(below, &format!("{prefix}.{key}"), found);
+    }
+}
+
+#[test]
+fn the_schema_knows_each_value_and_no_other() {
+    let schema: Value =
+        serde_json::from_str(&fs::read_to_string(format!("{CHART}/values.schema.json")).unwrap()).unwrap();
+    let values =
+        &yaml::documents(&fs::read_to_string(format!("{CHART}/values.yaml")).unwrap()).unwrap()[0].value;
+    let mut known = BTreeSet::new();
+    paths(&schema, "", &mut known);
+    // Helm's own, for charts above this one.
+    assert!(known.remove(".global"));
+    // And each is used by a template.
+    let templates = all_templates();
+    for path in &known {
+        let found = path.split('.').skip(1).try_fold(values, |value, key| value.get(key));
+        assert!(found.is_some(), "values.yaml has no {path}");
+        let used = path.rsplit('.').next().unwrap();
+        assert!(templates.contains(&format!(".{used}")), "no template uses {path}");
+    }
+}
+
+fn all_templates() -> String {
+    fn read(folder: &Path, text: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, text);
+            } else {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    read(&Path::new(CHART).join("templates"), &mut text);
+    text
+}
+
+#[test]
+fn the_webhook_configuration_is_the_one_that_hullmark_keeps() {
+    // Two places say it, for two owners; the code has the first word.
+    let source =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/cluster/webhook/desired.rs")).unwrap();
+    let squeeze = |text: &str| text.replace("\\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let source = squeeze(&source);
+    let objects = release(&[CERT_MANAGER, "pin=true"]);
+    let configuration = the(&objects, "ValidatingWebhookConfiguration");
+    let mut failures = BTreeMap::new();
+    for webhook in configuration["webhooks"].as_array().unwrap() {
+        let name = webhook["name"].as_str().unwrap();
+        failures.insert(name, webhook["failurePolicy"].as_str().unwrap());
+        let condition = webhook["matchConditions"][0]["expression"].as_str().map(squeeze);
+        let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap();
+        let resources = webhook["rules"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|rule| rule["resources"].as_array().unwrap());
+        let words = resources.map(|word| word.as_str().unwrap().to_owned());
+        for word in condition.into_iter().chain(words).chain([name.to_owned(), path.to_owned()]) {
+            assert!(source.contains(&format!("\"{word}\"")), "{name}: {word}");
+        }
+    }
+    let expected = [("pods", "Fail"), ("policies", "Ignore"), ("templates", "Ignore")];
+    assert_eq!(
+        failures,
+        expected
+            .map(|(name, policy)| (name, policy))
+            .into_iter()
+            .map(|(name, policy)| { (*failures.keys().find(|key| key.starts_with(name)).unwrap(), policy) })
+            .collect()
+    );
+    let audit = release(&[CERT_MANAGER, "mode=audit"]);
+    let pods = &the(&audit, "ValidatingWebhookConfiguration")["webhooks"][0];
+    assert_eq!(pods["failurePolicy"], "Ignore");
+    let names = pods["namespaceSelector"]["matchExpressions"][0]["values"].clone();
+    assert_eq!(names, json!(["hullmark", "kube-system"]));
+}

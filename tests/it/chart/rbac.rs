@@ -1,0 +1,117 @@
+//! What Hullmark's service account may do, for each value that decides it: no more, and no less.
+
+use super::{BREAK_GLASS, CERT_MANAGER, release};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+fn words(value: &Value) -> String {
+    let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().map(|one| one.as_str().unwrap()).collect::<Vec<_>>().join(",")
+}
+
+/// Each rule that a binding gives to the account: `where: verbs resources[/names]`.
+fn granted(objects: &[Value]) -> BTreeSet<String> {
+    let mut granted = BTreeSet::new();
+    for binding in objects {
+        let kind = binding["kind"].as_str().unwrap();
+        if !["RoleBinding", "ClusterRoleBinding"].contains(&kind) {
+            continue;
+        }
+        assert_eq!(words(&Value::Array(vec![binding["subjects"][0]["name"].clone()])), "hullmark");
+        let reference = &binding["roleRef"];
+        let place = if kind == "RoleBinding" { &binding["metadata"]["namespace"] } else { &Value::Null };
+        let role = objects
+            .iter()
+            .find(|role| {
+                let is_near = role["kind"] != "Role" || role["metadata"]["namespace"] == *place;
+                role["kind"] == reference["kind"] && role["metadata"]["name"] == reference["name"] && is_near
+            })
+            .unwrap_or_else(|| panic!("{binding} gives a role that is not there"));
+        for rule in role["rules"].as_array().unwrap() {
+            let place = place.as_str().unwrap_or("everywhere");
+            let names = words(&rule["resourceNames"]);
+            let named = if names.is_empty() { String::new() } else { format!(" named {names}") };
+            granted.insert(format!(
+                "{place}: {} {}{named}",
+                words(&rule["verbs"]),
+                words(&rule["resources"])
+            ));
+        }
+    }
+    granted
+}
+
+const KINDS: [&str; 2] = [
+    "everywhere: list,watch clusterimageconfigpolicies,imageconfigpolicies,imageconfigexceptions",
+    "everywhere: patch clusterimageconfigpolicies/status,imageconfigpolicies/status,imageconfigexceptions/status",
+];
+const NAMESPACES: &str = "everywhere: list,watch namespaces";
+const NODES: &str = "everywhere: list,watch nodes";
+const WEBHOOK: [&str; 2] = [
+    "everywhere: get clusterroles named hullmark",
+    "everywhere: get,create,patch validatingwebhookconfigurations named hullmark",
+];
+const AUTHORITY: [&str; 2] =
+    ["hullmark: create secrets", "hullmark: get,update secrets named hullmark-authority"];
+const PULL_SECRETS: &str = "everywhere: get secrets,serviceaccounts";
+
+#[test]
+fn each_mode_gives_what_it_needs_and_no_more() {
+    let default = [&KINDS[..], &WEBHOOK, &AUTHORITY, &[NAMESPACES, NODES, PULL_SECRETS]].concat();
+    let without = |gone: &[&'static str]| {
+        default.iter().copied().filter(|rule| !gone.contains(rule)).collect::<Vec<_>>()
+    };
+    let with = |more: &[&'static str]| [&default[..], more].concat();
+    let rows: Vec<(&str, &[&str], Vec<&str>)> = vec![
+        ("default", &[], default.clone()),
+        ("no pull secrets", &["pullSecrets.mode=disabled"], without(&[PULL_SECRETS])),
+        (
+            "of two namespaces",
+            &["pullSecrets.mode=namespaces,pullSecrets.namespaces={shop,web}"],
+            [
+                without(&[PULL_SECRETS]),
+                vec!["shop: get secrets,serviceaccounts", "web: get secrets,serviceaccounts"],
+            ]
+            .concat(),
+        ),
+        (
+            "the operator's own",
+            &["pullSecrets.mode=disabled,pullSecrets.global={ops/registry}"],
+            [without(&[PULL_SECRETS]), vec!["ops: get secrets named registry"]].concat(),
+        ),
+        (
+            "the operator's own are among those of the cluster",
+            &["pullSecrets.global={ops/registry}"],
+            default.clone(),
+        ),
+        ("given platforms", &["platforms.only={linux/amd64}"], without(&[NODES])),
+        ("every platform", &["platforms.fromNodes=false"], without(&[NODES])),
+        (
+            "pinning",
+            &["pin=true"],
+            with(&["everywhere: create,patch mutatingwebhookconfigurations named hullmark"]),
+        ),
+        ("break glass", &[BREAK_GLASS], with(&["everywhere: create,patch events"])),
+        ("cert-manager", &[CERT_MANAGER], without(&[&WEBHOOK[..], &AUTHORITY].concat())),
+    ];
+    for (name, values, expected) in rows {
+        let granted = granted(&release(values));
+        assert_eq!(
+            granted.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+            expected.into_iter().collect(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn nothing_lists_secrets_and_nothing_is_wild() {
+    for object in release(&["pin=true", BREAK_GLASS]) {
+        for rule in object["rules"].as_array().into_iter().flatten() {
+            let text = rule.to_string();
+            assert!(!text.contains('*'), "{text}");
+            let lists = words(&rule["verbs"]).contains("list") || words(&rule["verbs"]).contains("watch");
+            assert!(!(lists && words(&rule["resources"]).contains("secrets")), "{text}");
+        }
+    }
+}

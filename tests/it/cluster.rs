@@ -184,7 +184,7 @@ fn denied(object: &str, container: &str) -> String {
     format!(
         "admission webhook \"images.hullmark.dev\" denied the request: {object}: {container}: \
          image registry.acme.io/shop/root:1 (linux/amd64) runs as root (USER is empty); \
-         wanted a numeric non-root user: set USER in the image or runAsUser in the Pod [policy non-root, user]"
+         wanted a non-root user: set USER in the image or runAsUser in the Pod [policy non-root, user]"
     )
 }
 
@@ -269,7 +269,7 @@ async fn templates_are_warned_about_and_their_pods_refused() {
     assert_eq!(
         output.stderr,
         "Warning: would be refused as a Pod: container \"app\": image registry.acme.io/shop/root:1 (linux/amd64) \
-         runs as root (USER is empty); wanted a numeric non-root user: set USER in the image or runAsUser in the Pod \
+         runs as root (USER is empty); wanted a non-root user: set USER in the image or runAsUser in the Pod \
          [policy non-root, user]\n"
     );
 

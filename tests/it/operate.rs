@@ -2,18 +2,20 @@
 //! configuration is its own, and it is installed by the chart and runs with the chart's arguments and roles
 //! (there is no kubelet, so as a process of the test). One test after the other, since all of them share the one webhook.
 
+use crate::chart;
 use crate::support::{
     ControlPlane, Hullmark, Image, Namespace, Output, PASSWORD, Registry, USER, Webhook, own_address,
 };
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::MutexGuard, time::Instant};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/hullmark");
 
 /// What every step needs.
 struct Stage {
     plane: &'static ControlPlane,
+    _turn: MutexGuard<'static, ()>,
     open: Registry,
     private: Registry,
     hosts: PathBuf,
@@ -22,7 +24,7 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let plane = ControlPlane::operated().await;
+        let (plane, turn) = ControlPlane::operated().await;
         let values = json!({
             "webhook": { "url": format!("https://{}:8443", own_address(1)) },
             "breakGlass": { "label": "hullmark.dev/break-glass", "groups": ["on-call"] },
@@ -48,7 +50,7 @@ impl Stage {
             fs::create_dir(&own).unwrap();
             fs::write(own.join("hosts.toml"), format!("server = \"http://{}\"\n", registry.host())).unwrap();
         }
-        Self { plane, open, private, hosts: folder.path().to_owned(), _folder: folder }
+        Self { plane, _turn: turn, open, private, hosts: folder.path().to_owned(), _folder: folder }
     }
 
     fn pod(&self, name: &str, tag: &str) -> Value {
@@ -106,6 +108,7 @@ async fn a_cluster_is_judged_by_its_resources() {
     .await;
     policies_have_a_status(&stage, &webhook).await;
     pods_are_judged(&stage, &namespace).await;
+    the_chart_can_own_the_configuration(&stage).await;
     namespaces_have_a_say(&stage, &webhook).await;
     exceptions_hold(&stage, &namespace, &webhook).await;
     the_glass_can_be_broken(&stage, &namespace, &webhook).await;
@@ -160,6 +163,23 @@ async fn pods_are_judged(stage: &Stage, namespace: &Namespace) {
     let set = format!("app={image}");
     let refused = namespace.kubectl(["set", "image", "pod/good", &set]).await.refused();
     assert!(refused.contains("runs as root"), "an UPDATE of an image is judged: {refused}");
+}
+
+/// The chart has the configuration too, for those who want it to be Helm's: both must say the same.
+async fn the_chart_can_own_the_configuration(stage: &Stage) {
+    let url = format!("webhook.url=https://{}:8443", own_address(1));
+    let objects = chart::release(&["certificates.mode=certManager", &url]);
+    let mut charted = chart::the(&objects, "ValidatingWebhookConfiguration").clone();
+    charted["metadata"]["name"] = json!("charted");
+    let dry_run = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
+    let charted = stage.plane.kubectl_with(&charted.to_string(), dry_run).await.succeeded().json();
+    let get = ["get", "validatingwebhookconfiguration", "hullmark", "-o", "json"];
+    let mut kept = stage.plane.kubectl(get).await.succeeded().json();
+    for webhook in kept["webhooks"].as_array_mut().unwrap() {
+        let bundle = webhook["clientConfig"].as_object_mut().unwrap().remove("caBundle");
+        assert!(bundle.is_some(), "cert-manager would write its own");
+    }
+    assert_eq!(charted["webhooks"], kept["webhooks"]);
 }
 
 async fn namespaces_have_a_say(stage: &Stage, webhook: &Webhook) {

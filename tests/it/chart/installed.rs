@@ -49,7 +49,8 @@ fn all(action: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_chart_comes_and_goes() {
-    let release = Release { plane: ControlPlane::charted().await };
+    let (plane, _turn) = ControlPlane::operated().await;
+    let release = Release { plane };
     release.install(&["starterPolicies.mode=audit", super::BREAK_GLASS]).await;
     assert_eq!(release.starters().await, all("Audit"));
     labels_are_guarded(release.plane).await;
@@ -68,14 +69,14 @@ async fn the_chart_comes_and_goes() {
     release.uninstall().await;
     // An upgrade that no longer wants what a hook made.
     release.install(&["starterPolicies.mode=audit"]).await;
-    release.upgrade(&["starterPolicies.policies={}"]).await;
+    release.upgrade(&["starterPolicies.mode=off"]).await;
     assert_eq!(release.starters().await, [""; 0]);
     release.uninstall().await;
 
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/install.yaml");
     let apply = ["apply", "--server-side", "--force-conflicts", "--filename", manifest];
     release.plane.kubectl(apply).await.succeeded();
-    release.plane.kubectl(["delete", "--wait=false", "--filename", manifest]).await.succeeded();
+    release.plane.kubectl(["delete", "--timeout=60s", "--filename", manifest]).await.succeeded();
 }
 
 async fn labels_are_guarded(plane: &ControlPlane) {
@@ -88,7 +89,7 @@ async fn labels_are_guarded(plane: &ControlPlane) {
     let pod = ["run", "x", "--image=registry.invalid/x:1", "--dry-run=server"];
     let editor = &["--as=editor"][..];
     let sre = &["--as=sre", "--as-group=sre"][..];
-    let rows: Vec<(&str, Vec<&str>, &[&str], Option<&str>)> = vec![
+    let rows = [
         (
             "mode",
             [&label[..], &["hullmark.dev/mode=audit"]].concat(),

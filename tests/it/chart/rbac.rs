@@ -17,7 +17,7 @@ fn granted(objects: &[Value]) -> BTreeSet<String> {
         if !["RoleBinding", "ClusterRoleBinding"].contains(&kind) {
             continue;
         }
-        assert_eq!(words(&Value::Array(vec![binding["subjects"][0]["name"].clone()])), "hullmark");
+        assert_eq!(binding["subjects"][0]["name"], "hullmark");
         let reference = &binding["roleRef"];
         let place = if kind == "RoleBinding" { &binding["metadata"]["namespace"] } else { &Value::Null };
         let role = objects
@@ -29,8 +29,8 @@ fn granted(objects: &[Value]) -> BTreeSet<String> {
             .unwrap_or_else(|| panic!("{binding} gives a role that is not there"));
         for rule in role["rules"].as_array().unwrap() {
             let place = place.as_str().unwrap_or("everywhere");
-            let names = words(&rule["resourceNames"]);
-            let named = if names.is_empty() { String::new() } else { format!(" named {names}") };
+            let only = words(&rule["resourceNames"]);
+            let named = if only.is_empty() { String::new() } else { format!(" named {only}") };
             granted.insert(format!(
                 "{place}: {} {}{named}",
                 words(&rule["verbs"]),

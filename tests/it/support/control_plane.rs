@@ -19,7 +19,11 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-use tokio::{process::Command, sync::OnceCell, time::Instant};
+use tokio::{
+    process::Command,
+    sync::{Mutex, MutexGuard, OnceCell},
+    time::Instant,
+};
 
 /// How to get what the tests start.
 const INSTALL: &str = "run scripts/test, which builds it once, \
@@ -56,16 +60,14 @@ impl ControlPlane {
     }
 
     /// Another one, for what concerns a whole cluster: the webhook configuration that Hullmark keeps
-    /// would refuse the Pods of other tests.
-    pub(crate) async fn operated() -> &'static Self {
+    /// would refuse the Pods of other tests. The chart is installed in it by one test after the other,
+    /// and each leaves it as it was.
+    pub(crate) async fn operated() -> (&'static Self, MutexGuard<'static, ()>) {
         static OPERATED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
-        OPERATED.get_or_init(|| Self::start(1)).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
-    }
-
-    /// Another one, in which the chart is installed: its CustomResourceDefinitions belong to its release.
-    pub(crate) async fn charted() -> &'static Self {
-        static CHARTED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
-        CHARTED.get_or_init(|| Self::start(2)).await.as_ref().unwrap_or_else(|error| panic!("{error}"))
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let turn = TURN.lock().await;
+        let plane = OPERATED.get_or_init(|| Self::start(1)).await.as_ref();
+        (plane.unwrap_or_else(|error| panic!("{error}")), turn)
     }
 
     async fn start(nth: u8) -> Result<Self, String> {
@@ -211,12 +213,11 @@ impl Namespace {
     }
 }
 
-/// An address of loopback that no other test process has: the `nth` of ours, of three.
+/// An address of loopback that no other test process has: the `nth` of ours, of two.
 pub(crate) fn own_address(nth: u8) -> Ipv4Addr {
     let [_, a, b, c] = std::process::id().to_be_bytes();
     // Process ids have 22 bits.
-    let high = [128, 192, 64].get(usize::from(nth)).copied().expect("one of three");
-    Ipv4Addr::new(127, high | a, b, c)
+    Ipv4Addr::new(127, (128 + 64 * nth) | a, b, c)
 }
 
 /// The folder of the programs, as controller-runtime's envtest has it.

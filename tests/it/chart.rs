@@ -8,12 +8,7 @@ mod rbac;
 use crate::support::Hullmark;
 use hullmark::yaml;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeSet,
-    env, fs,
-    path::Path,
-    process::Command,
-};
+use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/hullmark");
 

@@ -9,17 +9,42 @@ pub mod events;
 mod follow;
 pub mod namespaces;
 pub mod nodes;
+mod parameters;
 pub mod policies;
 pub mod pull_secrets;
 pub mod webhook;
 
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
-use std::path::Path;
+use std::{error::Error, path::Path};
 
 /// Why something of the cluster could not be had or kept: what, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ClusterError(pub String);
+
+/// What went wrong, for a person: the API server's own words where it said something, else what each
+/// layer says.
+fn why(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+            return format!("{} ({})", status.message, status.code);
+        }
+        let text = error.to_string();
+        // Many layers repeat the next one.
+        if let Some(last) = words.last_mut()
+            && let Some(at) = last.find(&text)
+        {
+            last.truncate(at);
+            *last = last.trim_end_matches([':', ' ']).to_owned();
+        }
+        words.push(text);
+        current = error.source();
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(": ")
+}
 
 /// Connects with the kubeconfig in `file`; without one, as `kubectl` would (`$KUBECONFIG`,
 /// `~/.kube/config`) or as a Pod does. Nothing is asked yet.
@@ -43,4 +68,22 @@ pub async fn connect(file: Option<&Path>) -> Result<Client, ClusterError> {
     };
     Client::try_from(config)
         .map_err(|error| ClusterError(format!("the connection to the cluster cannot be set up: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn errors_are_told_in_the_api_servers_words() {
+        let status = Status::failure("configmaps is forbidden", "Forbidden").with_code(403).boxed();
+        let refused = kube::Error::Api(status);
+        assert_eq!(why(&refused), "configmaps is forbidden (403)");
+        let nested = kube::runtime::watcher::Error::InitialListFailed(refused);
+        assert_eq!(why(&nested), "configmaps is forbidden (403)");
+        let io = std::io::Error::other("connection refused");
+        let nested = kube::Error::Service(Box::new(io));
+        assert_eq!(why(&nested), "ServiceError: connection refused");
+    }
 }

@@ -85,10 +85,15 @@ mod tests {
     fn the_api_server_checks_what_it_can() {
         let schema = serde_json::to_value(&definitions()[0].spec.versions[0].schema).unwrap();
         let spec = &schema["openAPIV3Schema"]["properties"]["spec"];
-        let rule = |schema: &Value| schema["x-kubernetes-validations"][0]["rule"].clone();
+        let rules = |schema: &Value| {
+            let rules = schema["x-kubernetes-validations"].as_array().unwrap();
+            rules.iter().map(|rule| rule["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
         let checks_something = "has(self.rules) || (has(self.validations) && size(self.validations) > 0) \
                                 || (has(self.auditAnnotations) && size(self.auditAnnotations) > 0)";
-        assert_eq!(rule(spec), checks_something);
-        assert_eq!(rule(&spec["properties"]["validationActions"]), "!('Deny' in self && 'Warn' in self)");
+        assert_eq!(rules(spec), ["has(self.paramKind) == has(self.paramRef)", checks_something]);
+        let below = &spec["properties"];
+        assert_eq!(rules(&below["validationActions"]), ["!('Deny' in self && 'Warn' in self)"]);
+        assert_eq!(rules(&below["paramRef"]), ["has(self.name) != has(self.selector)"]);
     }
 }

@@ -19,6 +19,7 @@ mod expressions;
 mod fixtures;
 mod glob;
 mod message;
+mod parameters;
 mod place;
 mod remark;
 mod rules;
@@ -29,6 +30,7 @@ mod subject;
 mod verdict;
 
 pub use compile::RESERVED_ANNOTATIONS;
+pub use parameters::{Parameters, WantedParameters};
 pub use remark::Remark;
 pub use set::{
     Defaults, ExceptionScope, ExceptionSummary, PolicyDocument, PolicyError, PolicySet, PolicySummary,

@@ -10,11 +10,13 @@ mod watch;
 pub use watch::{Reload, Watched, watch};
 
 use crate::{
-    policy::{PolicyDocument, PolicyError, PolicySet},
+    policy::{Parameters, PolicyDocument, PolicyError, PolicySet},
     text, yaml,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -62,54 +64,98 @@ struct File {
     bytes: Vec<u8>,
 }
 
-/// Reads every `.yaml`, `.yml` and `.json` file below `path` (or the one file that it is), in the
-/// order of their names. Documents that are not of our API group are an error that names them,
-/// but for the cases of `hullmark policy test` and Kustomize's files, which are passed over.
-///
-/// # Errors
-/// [`LoadError`] when the path or a file cannot be read, a file is not YAML, or there is no policy.
-pub fn load(path: &Path) -> Result<Vec<PolicyDocument>, LoadError> {
-    documents(path, &read(path)?)
+/// The documents of some files.
+#[derive(Default)]
+struct Documents {
+    policies: Vec<PolicyDocument>,
+    /// Those of other API groups.
+    others: Vec<Other>,
 }
 
-/// Reads and compiles.
+struct Other {
+    source: String,
+    line: usize,
+    value: Value,
+}
+
+/// Reads every `.yaml`, `.yml` and `.json` file below `path` (or the one file that it is), in the
+/// order of their names, and compiles what is in them. Objects of a kind that one of the policies
+/// reads (`paramKind`) are its parameters. Other documents that are not of our API group are an error
+/// that names them, but for the cases of `hullmark policy test` and Kustomize's files, which are
+/// passed over.
 ///
 /// # Errors
-/// [`Refused`] when something cannot be read or does not compile: then nothing of it is in force.
+/// [`Refused`] when something cannot be read or does not compile, or there is no policy: then nothing
+/// of it is in force.
 pub fn compile(path: &Path) -> Result<Loaded, Refused> {
     Loaded::from(path, &read(path)?)
 }
 
+/// The policies of several such paths, as one set.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_all(paths: &[PathBuf]) -> Result<PolicySet, Refused> {
+    let mut documents = Documents::default();
+    for path in paths {
+        documents.read(path, &read(path)?)?;
+    }
+    documents.compile()
+}
+
 impl Loaded {
     fn from(path: &Path, files: &[File]) -> Result<Self, Refused> {
-        let set = PolicySet::compile(&documents(path, files)?).map_err(Refused::Compile)?;
-        Ok(Self { set: Arc::new(set), fingerprint: fingerprint(files) })
+        let mut documents = Documents::default();
+        documents.read(path, files)?;
+        Ok(Self { set: Arc::new(documents.compile()?), fingerprint: fingerprint(files) })
     }
 }
 
-fn documents(path: &Path, files: &[File]) -> Result<Vec<PolicyDocument>, LoadError> {
-    let mut found = Vec::new();
-    for file in files {
+impl Documents {
+    fn compile(self) -> Result<PolicySet, Refused> {
+        let set = PolicySet::compile(&self.policies).map_err(Refused::Compile)?;
+        let kinds: BTreeSet<(String, String)> =
+            set.wanted_parameters().into_iter().map(|one| (one.kind.api_version, one.kind.kind)).collect();
+        for Other { source, line, value } in &self.others {
+            let field = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (group, kind) = (field("apiVersion"), field("kind"));
+            if !kinds.contains(&(group.clone(), kind.clone())) {
+                return Err(foreign(source, *line, &group, &kind).into());
+            }
+        }
+        Ok(set.with_parameters(Parameters::new(self.others.into_iter().map(|other| other.value))))
+    }
+
+    fn read(&mut self, path: &Path, files: &[File]) -> Result<(), LoadError> {
+        let count = |documents: &Self| documents.policies.len() + documents.others.len();
+        let before = count(self);
+        for file in files {
+            self.read_file(file)?;
+        }
+        if count(self) == before {
+            return Err(LoadError(format!("{}: no policies in it ({OUR_GROUP}v1alpha1)", path.display())));
+        }
+        Ok(())
+    }
+
+    fn read_file(&mut self, file: &File) -> Result<(), LoadError> {
         let name = file.path.display();
         let text = std::str::from_utf8(&file.bytes).map_err(|_| LoadError(format!("{name}: not UTF-8")))?;
         let documents = yaml::documents(text).map_err(|invalid| LoadError(format!("{name}: {invalid}")))?;
         for document in documents {
             let source = format!("{name}#{}", document.index + 1);
-            let field = |field: &str| document.value.get(field).and_then(serde_json::Value::as_str);
-            let (group, kind) = (field("apiVersion").unwrap_or_default(), field("kind").unwrap_or_default());
+            let field = |field: &str| document.value.get(field).and_then(Value::as_str).unwrap_or_default();
+            let (group, kind) = (field("apiVersion"), field("kind"));
             if group.starts_with(OUR_GROUP) {
                 if kind != TEST_CASES {
-                    found.push(PolicyDocument { source, value: document.value });
+                    self.policies.push(PolicyDocument { source, value: document.value });
                 }
             } else if !group.starts_with(KUSTOMIZE_GROUP) {
-                return Err(foreign(&source, document.line, group, kind));
+                self.others.push(Other { source, line: document.line, value: document.value });
             }
         }
+        Ok(())
     }
-    if found.is_empty() {
-        return Err(LoadError(format!("{}: no policies in it ({OUR_GROUP}v1alpha1)", path.display())));
-    }
-    Ok(found)
 }
 
 fn foreign(source: &str, line: usize, group: &str, kind: &str) -> LoadError {
@@ -119,8 +165,8 @@ fn foreign(source: &str, line: usize, group: &str, kind: &str) -> LoadError {
         (group, kind) => format!("it is {kind:?} of {group:?}"),
     };
     LoadError(format!(
-        "{source} (line {line}): not a policy: {what}; \
-         only documents of {OUR_GROUP}v1alpha1 can stand in a folder of policies"
+        "{source} (line {line}): not a policy: {what}; only documents of {OUR_GROUP}v1alpha1, and \
+         objects of a kind that one of them has as paramKind, can stand in a folder of policies"
     ))
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use std::fmt::Write;
 
 /// Fields that Kubernetes itself defines: not explained again.
-const KUBERNETES_OWN: [&str; 2] = ["namespaceSelector", "objectSelector"];
+const KUBERNETES_OWN: [&str; 3] = ["namespaceSelector", "objectSelector", "selector"];
 
 /// The whole page.
 #[must_use]

@@ -8,6 +8,7 @@
 //! policies: [policy.yaml]              # default: every policy in this folder
 //! now: "2026-11-23T00:00:00Z"          # what time it is, for ages
 //! nodes: [linux/amd64]                 # default: every platform of an image is judged
+//! parameters: []                       # objects that the policies read as params
 //! images:
 //!   registry.acme.io/app:1:
 //!     config: { User: "1000", Labels: { team: shop } }
@@ -38,10 +39,10 @@ mod output;
 
 use crate::{
     cli::{PolicyTestArgs, PolicyTestOutput},
-    policy::PolicySet,
+    policy::{Parameters, PolicySet},
     policy_files,
 };
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use case::Outcome;
 use file::TestFile;
 use std::{
@@ -130,14 +131,8 @@ fn policies_of(test: &TestFile, folder: &Path) -> Result<PolicySet> {
     } else {
         test.policies.iter().map(|policy| folder.join(policy)).collect()
     };
-    let mut documents = Vec::new();
-    for path in &paths {
-        documents.extend(policy_files::load(path)?);
-    }
-    PolicySet::compile(&documents).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow!("{}", errors.join("\n"))
-    })
+    let policies = policy_files::compile_all(&paths)?;
+    Ok(policies.with_parameters(Parameters::new(test.parameters.iter().cloned())))
 }
 
 #[cfg(test)]

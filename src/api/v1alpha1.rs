@@ -17,8 +17,8 @@ pub use rules::{
 };
 pub use spec::{
     AuditAnnotation, ClusterImageConfigPolicy, ClusterImageConfigPolicySpec, ImageConfigPolicy,
-    ImageConfigPolicySpec, MatchCondition, MatchResources, OnResolutionFailure, PolicySpec, Reason, Use,
-    Validation, ValidationAction, Variable,
+    ImageConfigPolicySpec, MatchCondition, MatchResources, OnResolutionFailure, ParamKind, ParamRef,
+    ParameterNotFoundAction, PolicySpec, Reason, Use, Validation, ValidationAction, Variable,
 };
 pub use status::{ExpressionWarning, PolicyStatus, TypeChecking};
 

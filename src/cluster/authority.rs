@@ -9,7 +9,7 @@
 
 mod stored;
 
-use super::ClusterError;
+use super::{ClusterError, why};
 use crate::certificate::AuthorityPem;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -81,7 +81,7 @@ pub async fn keep(
                     signing.send_if_modified(|old| replace(old, shared.signing));
                 }
                 Ok(None) => {}
-                Err(error) => tracing::error!(error = error.to_string(), "cannot look after {at}"),
+                Err(error) => tracing::error!(error = why(&error), "cannot look after {at}"),
             }
         }
     });
@@ -109,7 +109,7 @@ impl Keeper {
                 Ok(Some(shared)) => return Ok(shared),
                 Ok(None) => {}
                 Err(error) => {
-                    let error = error.to_string();
+                    let error = why(&error);
                     if told.as_ref() != Some(&error) {
                         tracing::error!(secret = self.name, error, "cannot read the webhook's authority");
                     }
@@ -131,7 +131,7 @@ impl Keeper {
             Ok(Step::Keep(stored)) => return Ok(stored.shared()),
             Ok(Step::Write(step, stored)) => (step, stored),
             Err(error) => {
-                tracing::error!(error = error.to_string(), "the next authority cannot be made");
+                tracing::error!(error = why(&error), "the next authority cannot be made");
                 return Ok(None);
             }
         };

@@ -43,7 +43,7 @@ impl Events {
                 if let Err(error) = recorder.publish(&event(&glass), &pod(&glass)).await {
                     tracing::warn!(
                         namespace = glass.namespace,
-                        error = error.to_string(),
+                        error = super::why(&error),
                         "cannot write an Event"
                     );
                 }

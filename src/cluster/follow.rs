@@ -19,6 +19,8 @@ pub(super) enum Change<K> {
     One(K),
     /// This one is gone.
     Gone(K),
+    /// They cannot be watched, for now; why. What was told before stays in force.
+    Failing(String),
 }
 
 /// Tells each change of `watched`; the first is [`Change::All`]. What fails is logged once, and tried
@@ -33,16 +35,24 @@ where
     let mut failing: Option<String> = None;
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => all.clear(),
-            Ok(Event::InitApply(object)) => all.push(object),
+            // Only the whole list says that it works again.
+            Ok(Event::Init) => {
+                all.clear();
+                continue;
+            }
+            Ok(Event::InitApply(object)) => {
+                all.push(object);
+                continue;
+            }
             Ok(Event::InitDone) => tell(Change::All(std::mem::take(&mut all))),
             Ok(Event::Apply(object)) => tell(Change::One(object)),
             Ok(Event::Delete(object)) => tell(Change::Gone(object)),
             Err(error) => {
-                let error = error.to_string();
+                let error = super::why(&error);
                 if failing.as_ref() != Some(&error) {
                     tracing::error!(what, error, "cannot watch; what was known stays in force");
                 }
+                tell(Change::Failing(error.clone()));
                 failing = Some(error);
                 continue;
             }

@@ -48,6 +48,7 @@ impl Namespaces {
             }
             Change::One(one) => _ = known.insert(one.name_any(), Arc::new(read(&one))),
             Change::Gone(one) => _ = known.remove(&one.name_any()),
+            Change::Failing(_) => {}
         }
     }
 }

@@ -34,6 +34,7 @@ fn apply(known: &mut BTreeMap<String, Platform>, change: Change<PartialObjectMet
         Change::All(all) => *known = all.iter().filter_map(one).collect(),
         Change::One(node) => known.extend(one(&node)),
         Change::Gone(node) => _ = known.remove(&node.name_any()),
+        Change::Failing(_) => {}
     }
 }
 

@@ -10,6 +10,8 @@ mod status;
 use super::{
     ClusterError,
     follow::{Change, follow},
+    parameters::{self, Followed},
+    why,
 };
 use crate::{
     api::v1alpha1::{ClusterImageConfigPolicy, ImageConfigException, ImageConfigPolicy},
@@ -61,6 +63,12 @@ pub struct State {
 /// A document by its kind, namespace and name.
 type Key = (&'static str, String, String);
 
+/// What is told to the keeper.
+enum Told {
+    Document(&'static str, Change<DynamicObject>),
+    Parameter(parameters::Told),
+}
+
 /// One of the three kinds.
 #[derive(Clone)]
 struct Kind {
@@ -81,7 +89,7 @@ pub fn watch(client: &Client, defaults: Defaults, now: fn() -> Timestamp) -> Wat
         tokio::spawn(async move {
             follow(kind.name, watched, |change| {
                 // Nobody listens any more: the process ends.
-                let _ = changes.send((kind.name, change));
+                let _ = changes.send(Told::Document(kind.name, change));
             })
             .await;
         });
@@ -94,6 +102,9 @@ pub fn watch(client: &Client, defaults: Defaults, now: fn() -> Timestamp) -> Wat
         now,
         documents: BTreeMap::new(),
         listed: Vec::new(),
+        parameters: Followed::new(client.clone(), move |told| {
+            let _ = changes.send(Told::Parameter(told));
+        }),
         policies,
         state,
     };
@@ -130,28 +141,29 @@ fn kinds() -> [Kind; 3] {
     ]
 }
 
-struct Keeper {
+struct Keeper<T> {
     client: Client,
     defaults: Defaults,
     now: fn() -> Timestamp,
     documents: BTreeMap<Key, DynamicObject>,
     /// The kinds of which all documents are known.
     listed: Vec<&'static str>,
+    parameters: Followed<T>,
     policies: watch::Sender<Arc<PolicySet>>,
     state: watch::Sender<State>,
 }
 
-impl Keeper {
-    async fn run(mut self, mut changed: mpsc::UnboundedReceiver<(&'static str, Change<DynamicObject>)>) {
+impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
+    async fn run(mut self, mut changed: mpsc::UnboundedReceiver<Told>) {
         let mut looked = Instant::now();
-        loop {
+        while !self.policies.is_closed() {
             tokio::select! {
                 change = changed.recv() => {
-                    let Some((kind, change)) = change else { return };
-                    self.apply(kind, change);
+                    let Some(told) = change else { return };
+                    self.hear(told);
                     tokio::time::sleep(SETTLE).await;
-                    while let Ok((kind, change)) = changed.try_recv() {
-                        self.apply(kind, change);
+                    while let Ok(told) = changed.try_recv() {
+                        self.hear(told);
                     }
                 }
                 () = sleep_until(looked + EXPIRY) => {}
@@ -160,6 +172,13 @@ impl Keeper {
             if self.listed.len() == kinds().len() {
                 self.put_in_force().await;
             }
+        }
+    }
+
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::Document(kind, change) => self.apply(kind, change),
+            Told::Parameter(told) => self.parameters.apply(told),
         }
     }
 
@@ -178,6 +197,7 @@ impl Keeper {
             }
             Change::One(object) => _ = self.documents.insert(key(&object), object),
             Change::Gone(object) => _ = self.documents.remove(&key(&object)),
+            Change::Failing(_) => {}
         }
     }
 
@@ -186,11 +206,13 @@ impl Keeper {
         let documents: Vec<PolicyDocument> =
             self.documents.iter().map(|(key, object)| document(key, object)).collect();
         let (set, refused) = PolicySet::compile_each(&documents);
-        let set = Arc::new(set.with_defaults(self.defaults.clone()));
+        self.parameters.want(&set.wanted_parameters());
+        let set = set.with_defaults(self.defaults.clone()).with_parameters(self.parameters.parameters());
+        let set = Arc::new(set);
         let refused: BTreeMap<usize, Vec<PolicyError>> = refused.into_iter().collect();
         let expired = set.exceptions().filter(|exception| exception.expires <= now);
         let state = State {
-            synced: true,
+            synced: self.parameters.is_settled(),
             generation: self.state.borrow().generation + 1,
             policies: set.len(),
             refused: refused.values().filter_map(|errors| Some(errors.first()?.to_string())).collect(),
@@ -201,11 +223,13 @@ impl Keeper {
         self.state.send_replace(state);
         for (i, (key, object)) in self.documents.iter().enumerate() {
             let errors = refused.get(&i).map(Vec::as_slice).unwrap_or_default();
-            let verdict =
-                status::Verdict::of(errors, set.exceptions().find(|one| is_named(one.name, key)), now);
+            let exception = set.exceptions().find(|one| is_named(one.name, key));
+            let wanted = set.parameters_of(&name(key)).filter(|_| is_policy(key));
+            let trouble = wanted.as_ref().and_then(|wanted| self.parameters.trouble(wanted));
+            let verdict = status::Verdict::of(errors, exception, trouble, now);
             let Some(status) = status::due(object, &verdict, now) else { continue };
             if let Err(error) = status::write(&self.client, key, object, &status).await {
-                tracing::warn!(policy = name(key), error = error.to_string(), "cannot write a status");
+                tracing::warn!(policy = name(key), error = why(&error), "cannot write a status");
             }
         }
     }
@@ -229,8 +253,12 @@ impl Keeper {
     }
 }
 
+fn is_policy(key: &Key) -> bool {
+    key.0 != "ImageConfigException"
+}
+
 fn is_named(name: &str, key: &Key) -> bool {
-    key.0 == "ImageConfigException" && name == self::name(key)
+    !is_policy(key) && name == self::name(key)
 }
 
 fn name((_, namespace, name): &Key) -> String {

@@ -87,7 +87,7 @@ impl PullSecrets {
     async fn account(&self, namespace: String, name: String) -> Arc<Vec<String>> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &namespace);
         let found = accounts.get_opt(&name).await.unwrap_or_else(|error| {
-            tracing::warn!(namespace, name, error = error.to_string(), "cannot read a service account");
+            tracing::warn!(namespace, name, error = super::why(&error), "cannot read a service account");
             None
         });
         let secrets = found.and_then(|account| account.image_pull_secrets).unwrap_or_default();
@@ -100,7 +100,7 @@ impl PullSecrets {
             let read = match secrets.get_opt(name).await {
                 Ok(Some(secret)) => keychain(&secret),
                 Ok(None) => Err("there is no such Secret".to_owned()),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(super::why(&error)),
             };
             Arc::new(read.unwrap_or_else(|why| {
                 tracing::warn!(namespace, name, why, "a pull secret is not used");

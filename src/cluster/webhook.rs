@@ -8,7 +8,7 @@ mod desired;
 
 pub use desired::{Caller, Configuration};
 
-use super::ClusterError;
+use super::{ClusterError, why};
 use desired::{mutating, validating};
 use k8s_openapi::{
     api::{
@@ -105,7 +105,9 @@ pub async fn remove(client: Client, name: &str) -> Result<(), ClusterError> {
         match Api::<K>::all(client).delete(name, &DeleteParams::default()).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(error) => Err(ClusterError(format!("{} {name} cannot be removed: {error}", K::kind(&())))),
+            Err(error) => {
+                Err(ClusterError(format!("{} {name} cannot be removed: {}", K::kind(&()), why(&error))))
+            }
         }
     }
     one::<ValidatingWebhookConfiguration>(client.clone(), name).await?;
@@ -122,8 +124,9 @@ impl Keeper {
     async fn look(&self, bundle: &str, is_due: bool) -> Result<Option<String>, ClusterError> {
         let name = &self.configuration.name;
         let existing = Api::<ValidatingWebhookConfiguration>::all(self.client.clone()).get_opt(name).await;
-        let existing = existing
-            .map_err(|error| ClusterError(format!("ValidatingWebhookConfiguration {name}: {error}")))?;
+        let existing = existing.map_err(|error| {
+            ClusterError(format!("ValidatingWebhookConfiguration {name}: {}", why(&error)))
+        })?;
         if existing.is_none() && !is_due {
             return Ok(None);
         }
@@ -148,7 +151,7 @@ impl Keeper {
         let name = desired.name_any();
         api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(desired))
             .await
-            .map_err(|error| ClusterError(format!("{} {name}: {error}", K::kind(&()))))
+            .map_err(|error| ClusterError(format!("{} {name}: {}", K::kind(&()), why(&error))))
     }
 
     /// The ClusterRole that owns it; none where there is none, or it may not be read.

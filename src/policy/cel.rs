@@ -52,6 +52,8 @@ use syntax::SyntaxError;
 use types::Type;
 use value::Value;
 
+/// The variable that a policy has if it has a `paramKind`.
+const PARAMS: &str = "params";
 /// Characters of the longest error.
 const MESSAGE_CHARS: usize = 300;
 
@@ -59,6 +61,7 @@ const MESSAGE_CHARS: usize = 300;
 #[derive(Clone, Debug)]
 pub struct Scope {
     sees_image: bool,
+    sees_params: bool,
     variables: Vec<Variable>,
 }
 
@@ -103,6 +106,7 @@ pub struct Evaluation<'a> {
     subject: &'a Subject<'a>,
     usage: Option<&'a ImageUse>,
     image: Option<Looked<'a>>,
+    params: Option<&'a serde_json::Value>,
     variables: &'a [(String, Expression)],
     budget: Budget,
     declared: RefCell<BTreeMap<usize, Result<Option<Value>, Failure>>>,
@@ -114,13 +118,19 @@ impl Scope {
     /// What match conditions see: `object`, `oldObject`, `request`, `namespaceObject`, `now`.
     #[must_use]
     pub fn conditions() -> Self {
-        Self { sees_image: false, variables: Vec::new() }
+        Self { sees_image: false, sees_params: false, variables: Vec::new() }
     }
 
     /// What validations see: the same, and `image`, `config`, `container`, `effective`, `variables`.
     #[must_use]
     pub fn validations() -> Self {
-        Self { sees_image: true, variables: Vec::new() }
+        Self { sees_image: true, sees_params: false, variables: Vec::new() }
+    }
+
+    /// The same, and `params` if there are some.
+    #[must_use]
+    pub fn with_params(self, sees_params: bool) -> Self {
+        Self { sees_params, ..self }
     }
 
     /// Makes `variables.<name>` known to the expressions compiled after it.
@@ -150,6 +160,7 @@ impl Scope {
     fn names(&self) -> Vec<&'static str> {
         const IMAGE: [&str; 4] = ["container", "image", "config", "effective"];
         let mut names = declarations::names_below("");
+        names.retain(|&name| name != PARAMS || self.sees_params);
         if self.sees_image {
             names.push("variables");
         } else {
@@ -212,6 +223,7 @@ impl<'a> Evaluation<'a> {
             subject,
             usage: None,
             image: None,
+            params: None,
             variables: &[],
             budget: Budget::new(),
             declared: RefCell::default(),
@@ -230,6 +242,12 @@ impl<'a> Evaluation<'a> {
         variables: &'a [(String, Expression)],
     ) -> Self {
         Self { usage: Some(usage), image, variables, ..Self::conditions(subject) }
+    }
+
+    /// The same, with what expressions read as `params`.
+    #[must_use]
+    pub fn with_params(self, params: Option<&'a serde_json::Value>) -> Self {
+        Self { params, ..self }
     }
 
     /// The value of an expression compiled with [`Wanted::Bool`].

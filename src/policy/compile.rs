@@ -10,6 +10,7 @@ use super::{
     PolicyDocument, PolicyError,
     exception::Exception,
     expressions::{self, Expressions},
+    parameters,
     place::{Place, Problems},
     rules,
     selector::Selector,
@@ -32,6 +33,8 @@ pub(super) struct Policy {
     pub(super) actions: Vec<ValidationAction>,
     pub(super) on_resolution_failure: OnResolutionFailure,
     pub(super) selector: Selector,
+    /// None: it has no parameters.
+    pub(super) parameters: Option<parameters::Source>,
     pub(super) rules: rules::Compiled,
     pub(super) expressions: Expressions,
 }
@@ -89,6 +92,7 @@ fn policy(document: &PolicyDocument, header: &Document<'_>, root: &Place<'_>) ->
         name: header.full_name(),
         source: document.source.clone(),
         selector: Selector::compile(&spec.match_, header.namespace.as_deref(), &at.field("match")),
+        parameters: parameters::Source::compile(&spec, header.namespace.as_deref(), &at),
         rules: rules::compile(&spec.rules.clone().unwrap_or_default(), &at.field("rules")),
         expressions: expressions::compile(&spec, &at),
         actions: spec.validation_actions,

@@ -3,6 +3,8 @@
 //! Each image is laid out once ([`Look`]); then each policy judges each use that it selects. Findings
 //! that are the same on several platforms become one finding that names them.
 
+mod found;
+
 use super::{
     Enforcement, Excepted, Fact, Finding, FindingKind, PolicySet, Subject, Unmatched, Verdict,
     cel::Evaluation,
@@ -10,26 +12,24 @@ use super::{
     exception::Exception,
     expressions::{Condition, Invalid},
     message::sentence,
-    rules::{ReferenceRule, Seen, Violation},
+    parameters::{Parameters, Selected},
+    rules::{ReferenceRule, Seen},
+    selector::namespace_name,
 };
 use crate::{
     api::v1alpha1::{OnResolutionFailure, ValidationAction},
     image::{Platform, Unresolved, UnresolvedKind},
-    text::{clean, cut_bytes},
+    text::cut_bytes,
     workload::{ImageUse, UseKind},
 };
+use found::{Found, FoundOn};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The rule that a finding on an unresolved image names.
-const RESOLUTION: &str = "resolution";
 /// The policy and the rule that a finding on an image that no policy matches names.
 const UNMATCHED: (&str, &str) = ("hullmark", "unmatched");
-/// The rule that a finding on a match condition names.
-const MATCH_CONDITIONS: &str = "matchConditions";
 /// Bytes of an audit annotation's value, as ValidatingAdmissionPolicy has it.
 const MAX_ANNOTATION: usize = 10 * 1024;
-/// Characters of a detail in a message.
-const MAX_DETAIL: usize = 150;
 
 /// One use, and what is known of its image.
 struct Look<'a> {
@@ -37,21 +37,6 @@ struct Look<'a> {
     /// Each platform of the image, or why there is none.
     image: Result<Vec<Seen<'a>>, Unresolved>,
 }
-
-/// What is found on one use, before it is a finding.
-#[derive(PartialEq)]
-struct Found {
-    rule: String,
-    kind: FindingKind,
-    what: String,
-    wanted: String,
-    /// What the message says after the image.
-    rest: String,
-}
-
-/// What is found on one use, with the platforms that each holds for.
-#[derive(Default)]
-struct FoundOn(Vec<(Found, Vec<Platform>)>);
 
 /// Values of audit annotations by key, each once.
 type Annotations = BTreeMap<String, Vec<String>>;
@@ -62,7 +47,7 @@ pub(super) fn evaluate(set: &PolicySet, subject: &Subject<'_>) -> Verdict {
     let mut annotations = Annotations::new();
     let mut matched = vec![false; looks.len()];
     for policy in &set.policies {
-        policy.judge(subject, &looks, &mut matched, &mut verdict, &mut annotations);
+        policy.judge(subject, &set.parameters, &looks, &mut matched, &mut verdict, &mut annotations);
     }
     let unmatched = looks.iter().zip(matched).filter(|(_, matched)| !matched).map(|(look, _)| look.usage);
     verdict.findings.extend(unmatched.filter_map(|usage| unmatched_image(usage, set.defaults.unmatched)));
@@ -157,9 +142,36 @@ impl Policy {
         self.rules.reference.is_some() || !self.expressions.is_empty() || self.needs_image(kind)
     }
 
+    /// The parameters with which the match conditions hold; one that is none for a policy without any.
+    /// Nothing: the policy is skipped.
+    fn params<'a>(
+        &self,
+        subject: &Subject<'_>,
+        parameters: &'a Parameters,
+    ) -> Result<Vec<Option<&'a Value>>, Found> {
+        let namespace = namespace_name(subject.namespace, subject.workload);
+        let mut holding = match self.parameters.as_ref().map(|source| source.select(parameters, namespace)) {
+            None => vec![None],
+            Some(Selected::Objects(objects)) => objects.into_iter().map(Some).collect(),
+            Some(Selected::Skip) => Vec::new(),
+            Some(Selected::Missing(what)) => return Err(Found::missing(&what)),
+        };
+        let mut failed = None;
+        holding.retain(|params| match self.expressions.match_conditions(subject, *params) {
+            Condition::Holds => true,
+            Condition::Fails => false,
+            Condition::Error(why) => {
+                failed.get_or_insert(why);
+                false
+            }
+        });
+        failed.map_or(Ok(holding), |why| Err(Found::condition(&why)))
+    }
+
     fn judge(
         &self,
         subject: &Subject<'_>,
+        parameters: &Parameters,
         looks: &[Look<'_>],
         matched: &mut [bool],
         verdict: &mut Verdict,
@@ -171,29 +183,35 @@ impl Policy {
         if !self.selector.selects(subject) {
             return;
         }
-        match self.expressions.match_conditions(subject) {
-            Condition::Holds => {}
-            Condition::Fails => return,
-            Condition::Error(why) => {
+        let params = match self.params(subject, parameters) {
+            Ok(params) if params.is_empty() => return,
+            Ok(params) => params,
+            Err(found) => {
                 for (at, _) in &selected {
                     matched[*at] = true;
                 }
                 verdict.policies.push(self.name.clone());
-                verdict.findings.push(self.finding(first.usage, Found::condition(&why), Vec::new()));
+                verdict.findings.push(self.finding(first.usage, found, Vec::new()));
                 return;
             }
-        }
+        };
         verdict.policies.push(self.name.clone());
         for (at, look) in selected {
             matched[at] = true;
-            let found = self.judge_use(subject, look, annotations);
+            let found = self.judge_use(subject, look, &params, annotations);
             let findings =
                 found.0.into_iter().map(|(found, platforms)| self.finding(look.usage, found, platforms));
             verdict.findings.extend(findings);
         }
     }
 
-    fn judge_use(&self, subject: &Subject<'_>, look: &Look<'_>, annotations: &mut Annotations) -> FoundOn {
+    fn judge_use(
+        &self,
+        subject: &Subject<'_>,
+        look: &Look<'_>,
+        params: &[Option<&Value>],
+        annotations: &mut Annotations,
+    ) -> FoundOn {
         let mut found = FoundOn::default();
         let kind = look.usage.kind;
         if let Err(why) = &look.image {
@@ -218,7 +236,9 @@ impl Policy {
                 }
             }
         }
-        self.judge_expressions(subject, look, seen, &mut found, annotations);
+        for params in params {
+            self.judge_expressions(subject, look, *params, seen, &mut found, annotations);
+        }
         found
     }
 
@@ -226,6 +246,7 @@ impl Policy {
         &self,
         subject: &Subject<'_>,
         look: &Look<'_>,
+        params: Option<&Value>,
         seen: &[Seen<'_>],
         found: &mut FoundOn,
         annotations: &mut Annotations,
@@ -234,13 +255,15 @@ impl Policy {
         if expressions.is_empty() {
             return;
         }
-        let without = [(None, Evaluation::validations(subject, look.usage, None, &expressions.variables))];
+        let evaluation = |image| {
+            Evaluation::validations(subject, look.usage, image, &expressions.variables).with_params(params)
+        };
+        let without = [(None, evaluation(None))];
         let with: Vec<(Option<&Platform>, Evaluation<'_>)> = seen
             .iter()
             .map(|one| {
                 let image = Some((one.image, one.platform, &one.effective));
-                let evaluation = Evaluation::validations(subject, look.usage, image, &expressions.variables);
-                (one.platform.platform.as_ref(), evaluation)
+                (one.platform.platform.as_ref(), evaluation(image))
             })
             .collect();
         let places = |needs_image: bool| if needs_image { with.as_slice() } else { without.as_slice() };
@@ -310,73 +333,6 @@ impl Policy {
             OnResolutionFailure::Allow => Enforcement::Record,
         };
         own.max(self.on_violation())
-    }
-}
-
-impl Found {
-    fn violation(rule: &str, violation: Violation) -> Self {
-        let rest = format!(" {}; wanted {}", violation.found, violation.wanted);
-        let Violation { found, wanted } = violation;
-        Self { rule: rule.to_owned(), kind: FindingKind::Violation, what: found, wanted, rest }
-    }
-
-    fn unresolved(why: &Unresolved) -> Self {
-        let detail = clean(why.detail.trim_end_matches('.'), MAX_DETAIL);
-        let next = why.kind.next_step();
-        Self {
-            rule: RESOLUTION.to_owned(),
-            kind: FindingKind::Unresolved(why.kind),
-            rest: format!(" could not be checked: {detail}; {next}"),
-            what: format!("could not be checked: {detail}"),
-            wanted: next.to_owned(),
-        }
-    }
-
-    fn invalid(rule: &str, source: String, invalid: Invalid) -> Self {
-        match invalid {
-            Invalid::False(text) => Self {
-                rule: rule.to_owned(),
-                kind: FindingKind::Violation,
-                rest: format!(": {text}"),
-                what: text,
-                wanted: source,
-            },
-            Invalid::Error(why) => Self::error(rule, source, &why),
-        }
-    }
-
-    fn error(rule: &str, wanted: String, why: &str) -> Self {
-        let found = format!("{rule} could not be evaluated: {}", clean(why, MAX_DETAIL));
-        Self {
-            rule: rule.to_owned(),
-            kind: FindingKind::EvaluationError,
-            rest: format!(": {found}"),
-            what: found,
-            wanted,
-        }
-    }
-
-    fn condition(why: &str) -> Self {
-        let found = clean(why, 2 * MAX_DETAIL);
-        Self {
-            rule: MATCH_CONDITIONS.to_owned(),
-            kind: FindingKind::EvaluationError,
-            rest: format!(": {found}"),
-            what: found,
-            wanted: "match conditions that are true or false".to_owned(),
-        }
-    }
-}
-
-impl FoundOn {
-    fn add(&mut self, found: Found, platform: Option<&Platform>) {
-        let platform = platform.cloned();
-        match self.0.iter_mut().find(|(other, _)| *other == found) {
-            Some((_, platforms)) => {
-                platforms.extend(platform.filter(|platform| !platforms.contains(platform)));
-            }
-            None => self.0.push((found, platform.into_iter().collect())),
-        }
     }
 }
 

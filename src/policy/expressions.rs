@@ -75,7 +75,8 @@ pub(super) fn compile(spec: &PolicySpec, at: &Place<'_>) -> Expressions {
     if spec.variables.is_empty() && spec.validations.is_empty() && spec.audit_annotations.is_empty() {
         return Expressions { conditions, ..Expressions::default() };
     }
-    let mut compiler = Compiler { scope: Scope::validations(), broken: Vec::new() };
+    let scope = Scope::validations().with_params(spec.param_kind.is_some());
+    let mut compiler = Compiler { scope, broken: Vec::new() };
     let variables = each(&spec.variables, &at.field("variables"), |v, _, at| compiler.variable(v, at));
     let validations = each(&spec.validations, &at.field("validations"), |v, i, at| {
         compiler.validation(v, i, &spec.validations[..i], at)
@@ -87,7 +88,7 @@ pub(super) fn compile(spec: &PolicySpec, at: &Place<'_>) -> Expressions {
 }
 
 fn conditions(spec: &PolicySpec, at: &Place<'_>) -> Vec<(String, Expression)> {
-    let scope = Scope::conditions();
+    let scope = Scope::conditions().with_params(spec.param_kind.is_some());
     each(&spec.match_conditions, &at.field("matchConditions"), |condition, _, at| {
         let expression = Expression::compile(&condition.expression, &scope, Wanted::Bool);
         Some((condition.name.clone(), at.field("expression").accept(expression)?))
@@ -213,11 +214,15 @@ impl Expressions {
     }
 
     /// ValidatingAdmissionPolicy's rule: one false condition skips the policy, whatever else fails.
-    pub(super) fn match_conditions(&self, subject: &Subject<'_>) -> Condition {
+    pub(super) fn match_conditions(
+        &self,
+        subject: &Subject<'_>,
+        params: Option<&serde_json::Value>,
+    ) -> Condition {
         if self.conditions.is_empty() {
             return Condition::Holds;
         }
-        let evaluation = Evaluation::conditions(subject);
+        let evaluation = Evaluation::conditions(subject).with_params(params);
         let mut result = Condition::Holds;
         for (name, expression) in &self.conditions {
             match evaluation.bool(expression) {

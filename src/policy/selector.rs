@@ -19,6 +19,7 @@ use crate::{
     workload::{ImageUse, UseKind, Workload},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use std::{collections::BTreeMap, fmt};
 
 /// The label that every namespace has: its name.
 const METADATA_NAME: &str = "kubernetes.io/metadata.name";
@@ -37,7 +38,7 @@ pub(super) struct Selector {
 
 /// Requirements on labels, all of which must hold.
 #[derive(Clone, Debug, Default)]
-struct Labels(Vec<Requirement>);
+pub(super) struct Labels(Vec<Requirement>);
 
 #[derive(Clone, Debug)]
 struct Requirement {
@@ -100,7 +101,7 @@ impl Selector {
     }
 
     fn selects_object(&self, workload: &Workload) -> bool {
-        self.object_labels.hold(|key| Some(workload.labels.get(key).map(String::as_str)))
+        self.object_labels.hold_for(&workload.labels)
     }
 
     /// Whether the policy is for this image of a workload that it is for.
@@ -117,7 +118,7 @@ impl Selector {
 }
 
 impl Labels {
-    fn compile(selector: Option<&LabelSelector>, at: &Place<'_>) -> Self {
+    pub(super) fn compile(selector: Option<&LabelSelector>, at: &Place<'_>) -> Self {
         let Some(selector) = selector else { return Self::default() };
         let mut requirements: Vec<Requirement> = selector
             .match_labels
@@ -135,12 +136,33 @@ impl Labels {
         Self(requirements)
     }
 
+    /// Whether every requirement holds for an object with these labels.
+    pub(super) fn hold_for(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.hold(|key| Some(labels.get(key).map(String::as_str)))
+    }
+
     /// Whether every requirement holds. `label` gives a label's value, or none where it is not known
     /// whether there is one; what is not known does not stand in the way.
     fn hold<'a>(&self, label: impl Fn(&str) -> Option<Option<&'a str>>) -> bool {
         self.0
             .iter()
             .all(|requirement| label(&requirement.key).is_none_or(|value| requirement.operator.holds(value)))
+    }
+}
+
+/// In the API's notation (apimachinery, `labels.Parse`).
+impl fmt::Display for Labels {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Requirement { key, operator }) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            match operator {
+                Operator::In(values) => write!(out, "{comma}{key} in ({})", values.join(","))?,
+                Operator::NotIn(values) => write!(out, "{comma}{key} notin ({})", values.join(","))?,
+                Operator::Exists => write!(out, "{comma}{key}")?,
+                Operator::DoesNotExist => write!(out, "{comma}!{key}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -178,6 +200,9 @@ fn operator(name: &str, values: &[String], at: &Place<'_>) -> Option<Operator> {
 }
 
 /// The namespace's name: from the namespace, else from the object.
-fn namespace_name<'a>(namespace: Option<&'a Namespace>, workload: &'a Workload) -> Option<&'a str> {
+pub(super) fn namespace_name<'a>(
+    namespace: Option<&'a Namespace>,
+    workload: &'a Workload,
+) -> Option<&'a str> {
     namespace.map(|namespace| namespace.name.as_str()).or(workload.namespace.as_deref())
 }

@@ -5,6 +5,7 @@ use super::{
     compile::{Compiled, Policy, compile},
     evaluate,
     exception::Exception,
+    parameters::{Parameters, Source, WantedParameters},
 };
 use crate::{
     api::v1alpha1::ValidationAction,
@@ -38,6 +39,7 @@ pub struct PolicyError {
 pub struct PolicySet {
     pub(super) policies: Vec<Policy>,
     pub(super) exceptions: Vec<Exception>,
+    pub(super) parameters: Parameters,
     pub(super) defaults: Defaults,
 }
 
@@ -156,6 +158,25 @@ impl PolicySet {
     pub fn with_defaults(mut self, defaults: Defaults) -> Self {
         self.defaults = defaults;
         self
+    }
+
+    /// The same with these objects, too, for its policies to read.
+    #[must_use]
+    pub fn with_parameters(mut self, parameters: Parameters) -> Self {
+        self.parameters = self.parameters.with(parameters);
+        self
+    }
+
+    /// Which objects its policies read, each once.
+    #[must_use]
+    pub fn wanted_parameters(&self) -> BTreeSet<WantedParameters> {
+        self.policies.iter().filter_map(|policy| policy.parameters.as_ref()).map(Source::wanted).collect()
+    }
+
+    /// Which objects this policy reads, if any.
+    #[must_use]
+    pub fn parameters_of(&self, policy: &str) -> Option<WantedParameters> {
+        self.policies.iter().find(|one| one.name == policy)?.parameters.as_ref().map(Source::wanted)
     }
 
     /// The exceptions, in the order in which they were given.

@@ -21,10 +21,15 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn sources(path: &Path) -> Vec<String> {
-    let documents = load(path).unwrap();
+    let mut documents = Documents::default();
+    documents.read(path, &read(path).unwrap()).unwrap();
     let below =
         |source: &str| source.rsplit_once(&format!("{}/", path.display())).map(|(_, name)| name.to_owned());
-    documents.iter().map(|document| below(&document.source).unwrap_or(document.source.clone())).collect()
+    documents
+        .policies
+        .iter()
+        .map(|document| below(&document.source).unwrap_or(document.source.clone()))
+        .collect()
 }
 
 #[test]
@@ -46,7 +51,7 @@ fn reads_policies_in_the_order_of_their_names_and_passes_over_the_rest() {
     ]);
     assert_eq!(sources(folder.path()), ["a.yml#1", "b.yaml#1", "b.yaml#2", "c/d.json#1"]);
     let file = folder.path().join("a.yml");
-    assert_eq!(load(&file).unwrap()[0].source, format!("{}#1", file.display()));
+    assert_eq!(sources(&file), [format!("{}#1", file.display())]);
 }
 
 #[test]
@@ -79,23 +84,41 @@ fn what_cannot_be_read_is_named() {
         ("a list", vec![("a.yaml", "- a\n- b\n")], "not a policy"),
     ] {
         let folder = folder(&files);
-        let error = load(folder.path()).unwrap_err().to_string();
+        let error = compile(folder.path()).unwrap_err().to_string();
         assert!(error.contains(wanted), "{name}: {error}");
         assert!(error.starts_with(&folder.path().display().to_string()), "{name}: {error}");
     }
-    assert!(load(Path::new("/nowhere")).unwrap_err().to_string().starts_with("/nowhere: No such file"));
+    assert!(compile(Path::new("/nowhere")).unwrap_err().to_string().starts_with("/nowhere: No such file"));
     let bytes = tempfile::tempdir().unwrap();
     fs::write(bytes.path().join("a.yaml"), [0xff, 0xfe]).unwrap();
-    assert!(load(bytes.path()).unwrap_err().to_string().ends_with("a.yaml: not UTF-8"));
+    assert!(compile(bytes.path()).unwrap_err().to_string().ends_with("a.yaml: not UTF-8"));
     fs::write(bytes.path().join("a.yaml"), vec![b'#'; 5 * 1024 * 1024]).unwrap();
-    assert!(load(bytes.path()).unwrap_err().to_string().ends_with("a.yaml: larger than 4 MiB"));
+    assert!(compile(bytes.path()).unwrap_err().to_string().ends_with("a.yaml: larger than 4 MiB"));
+}
+
+#[test]
+fn objects_that_policies_read_stand_beside_them() {
+    let spec = "  paramKind: { apiVersion: v1, kind: ConfigMap }\n  \
+                paramRef: { name: a, parameterNotFoundAction: Deny }\n";
+    let reading = policy("a").replace("spec:\n", &format!("spec:\n{spec}"));
+    let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n";
+    let both = folder(&[("a.yaml", &reading), ("b.yaml", object)]);
+    assert_eq!(compile(both.path()).unwrap().set.len(), 1);
+    let apart = ["a.yaml", "b.yaml"].map(|name| both.path().join(name));
+    assert_eq!(compile_all(&apart).unwrap().len(), 1);
+    let other = folder(&[("a.yaml", &reading), ("b.yaml", &object.replace("ConfigMap", "Pod"))]);
+    let error = compile(other.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("it is \"Pod\" of \"v1\"; only documents of hullmark.dev/v1alpha1, and objects"),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_circle_of_folders_is_an_error_and_no_end() {
     let folder = folder(&[("a.yaml", &policy("a"))]);
     symlink(".", folder.path().join("self")).unwrap();
-    let error = load(folder.path()).unwrap_err().to_string();
+    let error = compile(folder.path()).unwrap_err().to_string();
     assert!(error.ends_with("more than 16 folders deep"), "{error}");
 }
 

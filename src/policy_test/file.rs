@@ -25,6 +25,9 @@ pub(super) struct TestFile {
     pub(super) nodes: Vec<Platform>,
     #[serde(default)]
     pub(super) images: BTreeMap<String, ImageFixture>,
+    /// Objects that the policies read as params, beside those in the policies' folder.
+    #[serde(default)]
+    pub(super) parameters: Vec<Value>,
     #[serde(default)]
     pub(super) cases: Vec<Case>,
 }

@@ -74,7 +74,8 @@ fn parse(filter: &str) -> Result<EnvFilter, LogError> {
     if filter.split(',').map(str::trim).any(|directive| !directive.contains('=') && !is_level(directive)) {
         return Err(unreadable());
     }
-    EnvFilter::builder().parse(filter).map_err(|_| unreadable())
+    // Each watch of ours tells its own failures, once.
+    EnvFilter::builder().parse(format!("kube_runtime=error,{filter}")).map_err(|_| unreadable())
 }
 
 #[cfg(test)]

@@ -203,6 +203,7 @@ fn values_that_cannot_be_are_refused() {
         ("guard.groups=null", "needs guard.groups"),
         ("guard.groups={a'b}", "/guard/groups/0"),
         ("registries.hosts.\\.\\./x=1", "registries"),
+        ("parameters[0].apiGroup=,parameters[0].resource=secrets", "/parameters/0/resource"),
         ("certificates.mode=secret", "needs certificates.secretName"),
         ("breakGlass.label=a/b", "needs breakGlass.groups"),
         ("pullSecrets.mode=namespaces", "needs pullSecrets.namespaces"),

@@ -109,6 +109,7 @@ async fn a_cluster_is_judged_by_its_resources() {
     policies_have_a_status(&stage, &webhook).await;
     pods_are_judged(&stage, &namespace).await;
     the_chart_can_own_the_configuration(&stage).await;
+    policies_read_parameters(&stage, &webhook).await;
     namespaces_have_a_say(&stage, &webhook).await;
     exceptions_hold(&stage, &namespace, &webhook).await;
     the_glass_can_be_broken(&stage, &namespace, &webhook).await;
@@ -180,6 +181,52 @@ async fn the_chart_can_own_the_configuration(stage: &Stage) {
         assert!(bundle.is_some(), "cert-manager would write its own");
     }
     assert_eq!(charted["webhooks"], kept["webhooks"]);
+}
+
+async fn policies_read_parameters(stage: &Stage, webhook: &Webhook) {
+    let namespace = stage.plane.namespace().await;
+    let mut reading = json!({
+        "apiVersion": "hullmark.dev/v1alpha1", "kind": "ImageConfigPolicy",
+        "metadata": { "name": "users", "namespace": namespace.name },
+        "spec": {
+            "paramKind": { "apiVersion": "v1", "kind": "ConfigMap" },
+            "paramRef": { "name": "users", "parameterNotFoundAction": "Deny" },
+            "validations": [{
+                "expression": "config.user in params.data.users.split(',')",
+                "messageExpression": "'wanted the user ' + params.data.users",
+            }],
+        },
+    });
+    stage.apply(&reading).await.succeeded();
+    let good = stage.pod("good", "good").to_string();
+    let dry_run =
+        async || namespace.kubectl_with(&good, ["create", "--dry-run=server", "-f", "-"]).await.stderr;
+    // Not yet in force, it finds nothing.
+    eventually("what is missing is told", webhook, async || {
+        dry_run().await.contains(&format!("there is no ConfigMap users in {}", namespace.name))
+    })
+    .await;
+    namespace.kubectl(["create", "configmap", "users", "--from-literal=users=7,8"]).await.succeeded();
+    eventually("it is read", webhook, async || dry_run().await.contains("wanted the user 7,8")).await;
+    let change = ["patch", "configmap", "users", "-p", "{\"data\":{\"users\":\"1000\"}}"];
+    namespace.kubectl(change).await.succeeded();
+    eventually("changes are seen", webhook, async || dry_run().await.is_empty()).await;
+
+    // The chart's role is for ConfigMaps alone.
+    reading["spec"]["paramKind"]["kind"] = json!("Service");
+    stage.apply(&reading).await.succeeded();
+    eventually("it may not be read", webhook, async || dry_run().await.contains("cannot be read")).await;
+    let reason = ["get", "icp", "users", "-o", "jsonpath={.status.conditions[0]}"];
+    eventually("the status says so", webhook, async || {
+        let condition = namespace.kubectl(reason).await.succeeded().json();
+        condition["reason"] == "ParametersUnavailable"
+            && condition["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("services \"users\" is forbidden"))
+    })
+    .await;
+    namespace.kubectl(["delete", "icp", "users"]).await.succeeded();
+    eventually("it is gone", webhook, async || dry_run().await.is_empty()).await;
 }
 
 async fn namespaces_have_a_say(stage: &Stage, webhook: &Webhook) {

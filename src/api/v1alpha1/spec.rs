@@ -49,6 +49,9 @@ pub struct ImageConfigPolicySpec(pub PolicySpec);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.paramKind) == has(self.paramRef)",
+    "message": "paramKind says what paramRef names: give both or none",
+}, {
     "rule": "has(self.rules) || (has(self.validations) && size(self.validations) > 0) \
         || (has(self.auditAnnotations) && size(self.auditAnnotations) > 0)",
     "message": "the policy checks nothing: give rules, validations or auditAnnotations",
@@ -67,7 +70,13 @@ pub struct PolicySpec {
     /// Which Pods and which of their images the policy is for. Default: all.
     #[serde(default, rename = "match")]
     pub match_: MatchResources,
-    /// CEL conditions on the request, as in ValidatingAdmissionPolicy: if any is false, the policy is skipped; if none is false and one fails, that is enforced like a violation. Variables: object, oldObject, request, namespaceObject, now.
+    /// The kind of the objects that expressions read as params, as in ValidatingAdmissionPolicy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param_kind: Option<ParamKind>,
+    /// Which objects of that kind. With several, the validations must hold for each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param_ref: Option<ParamRef>,
+    /// CEL conditions on the request, as in ValidatingAdmissionPolicy: if any is false, the policy is skipped; if none is false and one fails, that is enforced like a violation. Variables: object, oldObject, request, namespaceObject, params, now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub match_conditions: Vec<MatchCondition>,
@@ -78,7 +87,7 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub variables: Vec<Variable>,
-    /// CEL expressions that must be true for each image and each of its platforms. Variables: object, oldObject, request, namespaceObject, now, variables, image, config, container, effective.
+    /// CEL expressions that must be true for each image and each of its platforms. Variables: object, oldObject, request, namespaceObject, params, now, variables, image, config, container, effective.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub validations: Vec<Validation>,
@@ -86,6 +95,50 @@ pub struct PolicySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub audit_annotations: Vec<AuditAnnotation>,
+}
+
+/// A kind of objects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ParamKind {
+    /// Its API group and version: v1, apps/v1.
+    #[schemars(length(min = 1, max = 317))]
+    pub api_version: String,
+    /// The kind: ConfigMap.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+}
+
+/// Which objects of the paramKind a policy reads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "has(self.name) != has(self.selector)",
+    "message": "give a name or a selector, and not both",
+}]))]
+pub struct ParamRef {
+    /// The object's name. Either this or a selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+    /// The objects' labels. Either this or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// Their namespace. Default: that of the Pod. Not for kinds that have none. In an ImageConfigPolicy it is always its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+    /// What follows when there is no such object: Allow skips the policy, Deny is enforced like a violation.
+    pub parameter_not_found_action: ParameterNotFoundAction,
+}
+
+/// What follows when there is no such object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ParameterNotFoundAction {
+    /// The policy is skipped.
+    Allow,
+    /// It is enforced like a violation.
+    Deny,
 }
 
 /// What follows from a violation.

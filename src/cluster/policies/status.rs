@@ -33,10 +33,12 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// `exception`: what is known of it, if the document is one that compiles.
+    /// `exception`: what is known of it, if the document is one that compiles. `unread`: why what a policy
+    /// reads as params cannot be read.
     pub(super) fn of(
         errors: &[PolicyError],
         exception: Option<ExceptionSummary<'_>>,
+        unread: Option<&str>,
         now: Timestamp,
     ) -> Self {
         let verdict = |ready, reason, message: &str| Self {
@@ -68,6 +70,11 @@ impl Verdict {
                 "exceptions do not count in this namespace: see --exceptions of hullmark serve",
             ),
             ([], Some(_)) => verdict(true, "InForce", "it is in force"),
+            ([], None) if let Some(why) = unread => verdict(
+                false,
+                "ParametersUnavailable",
+                &clean(&format!("what it reads as params cannot be read: {why}"), MAX_TEXT),
+            ),
             ([], None) => verdict(true, "InForce", "it is compiled and in force"),
         }
     }
@@ -160,7 +167,7 @@ mod tests {
                 "NotCounted",
             ),
         ] {
-            let verdict = Verdict::of(&errors, exception, now);
+            let verdict = Verdict::of(&errors, exception, None, now);
             assert_eq!((verdict.ready, verdict.reason), (ready, reason), "{name}");
             assert_eq!(verdict.warnings.len(), errors.len(), "{name}");
         }
@@ -169,7 +176,8 @@ mod tests {
     #[test]
     fn a_status_is_written_only_where_it_differs() {
         let now = at("2026-11-23T12:00:00Z");
-        let good = Verdict::of(&[], None, now);
+        let good = Verdict::of(&[], None, None, now);
+        assert_eq!(Verdict::of(&[], None, Some("forbidden"), now).reason, "ParametersUnavailable");
         let object = |status: &PolicyStatus| -> DynamicObject {
             serde_json::from_value(json!({
                 "apiVersion": "hullmark.dev/v1alpha1", "kind": "ImageConfigPolicy",
@@ -181,11 +189,11 @@ mod tests {
         assert_eq!(first.observed_generation, Some(3));
         let later = at("2026-11-24T12:00:00Z");
         assert_eq!(due(&object(&first), &good, later), None, "nothing has changed");
-        let bad = Verdict::of(&[error("spec.rules")], None, later);
+        let bad = Verdict::of(&[error("spec.rules")], None, None, later);
         let second = due(&object(&first), &bad, later).unwrap();
         assert_eq!(second.conditions[0].last_transition_time.0, later);
         assert_eq!(second.type_checking.unwrap().expression_warnings[0].field_ref, "spec.rules");
-        let same = Verdict { message: "other words".to_owned(), ..Verdict::of(&[], None, now) };
+        let same = Verdict { message: "other words".to_owned(), ..Verdict::of(&[], None, None, now) };
         assert_eq!(due(&object(&first), &same, later).unwrap().conditions[0].last_transition_time.0, now);
     }
 }

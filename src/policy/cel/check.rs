@@ -9,7 +9,7 @@ mod macros;
 mod operators;
 
 use super::{
-    Scope,
+    PARAMS, Scope,
     declarations::{self, DECLARED, Named, Source},
     program::{Mode, Node},
     syntax::{Expr, ExprKind, SyntaxError},
@@ -112,6 +112,12 @@ impl<'a> Checker<'a> {
     }
 
     fn unknown_variable(&self, at: usize, name: &str) -> SyntaxError {
+        if name == PARAMS {
+            return SyntaxError::new(
+                at,
+                format!("`{name}` is known only where the policy has a paramKind and a paramRef"),
+            );
+        }
         let known = self.scope.names();
         if Scope::validations().names().contains(&name) {
             let known = known.join(", ");
@@ -121,7 +127,7 @@ impl<'a> Checker<'a> {
             );
         }
         let hint = match name {
-            "params" | "authorizer" => " (Kubernetes has it; Hullmark does not)".to_owned(),
+            "authorizer" => " (Kubernetes has it; Hullmark does not)".to_owned(),
             _ => match nearest(name, known.iter().copied()) {
                 Some(nearest) => format!("; did you mean `{nearest}`?"),
                 None => format!("; known are {}", known.join(", ")),

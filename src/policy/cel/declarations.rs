@@ -45,6 +45,12 @@ pub(super) const DECLARED: &[Declared] = &[
         Object,
         "The object that it replaces; null unless the operation is UPDATE or DELETE.",
     ),
+    declared(
+        "params",
+        "dyn",
+        Review,
+        "The object that `paramRef` names; only where the policy has a `paramKind`.",
+    ),
     declared("now", "timestamp", Review, "When the review began."),
     declared("request.uid", "string", Review, "The request's UID."),
     declared("request.kind.group", "string", Review, "The object's API group; empty for the core group."),

@@ -2,7 +2,7 @@
 //!
 //! What Kubernetes' CEL has and this has not: `authorizer`, `cel.block`, `type()` and type values,
 //! time zones in `getHours('Europe/Paris')` and the like, `string.format()` of lists with times in
-//! Kubernetes' own notation, protobuf messages, and `params`. A call to a function that is not here
+//! Kubernetes' own notation, and protobuf messages. A call to a function that is not here
 //! is refused when the policy is loaded.
 
 use super::types::Type;

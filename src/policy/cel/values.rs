@@ -41,6 +41,7 @@ impl Evaluation<'_> {
         Ok(Some(match DECLARED[index].path {
             "object" => &self.subject.workload.object,
             "oldObject" => self.subject.old_object,
+            "params" => self.params.unwrap_or(&NULL),
             "request.options" => self.subject.request.get("options").unwrap_or(&NULL),
             "container" => &self.usage()?.written,
             "image.document" => self.document()?,

@@ -46,6 +46,7 @@ const KINDS: [&str; 2] = [
     "everywhere: patch clusterimageconfigpolicies/status,imageconfigpolicies/status,imageconfigexceptions/status",
 ];
 const NAMESPACES: &str = "everywhere: list,watch namespaces";
+const PARAMETERS: &str = "everywhere: list,watch configmaps";
 const NODES: &str = "everywhere: list,watch nodes";
 const WEBHOOK: [&str; 2] = [
     "everywhere: get clusterroles named hullmark",
@@ -57,7 +58,7 @@ const PULL_SECRETS: &str = "everywhere: get secrets,serviceaccounts";
 
 #[test]
 fn each_mode_gives_what_it_needs_and_no_more() {
-    let default = [&KINDS[..], &WEBHOOK, &AUTHORITY, &[NAMESPACES, NODES, PULL_SECRETS]].concat();
+    let default = [&KINDS[..], &WEBHOOK, &AUTHORITY, &[NAMESPACES, NODES, PARAMETERS, PULL_SECRETS]].concat();
     let without = |gone: &[&'static str]| {
         default.iter().copied().filter(|rule| !gone.contains(rule)).collect::<Vec<_>>()
     };
@@ -83,6 +84,12 @@ fn each_mode_gives_what_it_needs_and_no_more() {
             "the operator's own are among those of the cluster",
             &["pullSecrets.global={ops/registry}"],
             default.clone(),
+        ),
+        ("no parameters", &["parameters=null"], without(&[PARAMETERS])),
+        (
+            "parameters of another kind",
+            &["parameters[0].apiGroup=acme.io,parameters[0].resource=limits"],
+            [without(&[PARAMETERS]), vec!["everywhere: list,watch limits"]].concat(),
         ),
         ("given platforms", &["platforms.only={linux/amd64}"], without(&[NODES])),
         ("every platform", &["platforms.fromNodes=false"], without(&[NODES])),

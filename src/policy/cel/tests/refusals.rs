@@ -32,7 +32,7 @@ fn refused_with_the_place_and_the_reason() {
         (
             "params",
             "params.x",
-            "line 1, column 1: unknown variable `params` (Kubernetes has it; Hullmark does not)",
+            "line 1, column 1: `params` is known only where the policy has a paramKind and a paramRef",
         ),
         (
             "Go's spelling",

@@ -115,7 +115,8 @@ fn every_declared_variable_has_a_value_of_its_type() {
     let looked = Looked::new();
     for declared in DECLARED {
         let path = declared.path;
-        let expression = Expression::compile(path, &Scope::validations(), Wanted::Any).unwrap();
+        let expression =
+            Expression::compile(path, &Scope::validations().with_params(true), Wanted::Any).unwrap();
         let subject = looked.world.subject();
         let image = Some((&looked.resolved, &looked.image, &looked.effective));
         let value = Evaluation::validations(&subject, &looked.world.usage, image, &[]).value(&expression);

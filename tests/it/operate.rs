@@ -2,100 +2,23 @@
 //! configuration is its own, and it is installed by the chart and runs with the chart's arguments and roles
 //! (there is no kubelet, so as a process of the test). One test after the other, since all of them share the one webhook.
 
-use crate::chart;
-use crate::support::{
-    ControlPlane, Hullmark, Image, Namespace, Output, PASSWORD, Registry, USER, Webhook, own_address,
+mod load;
+mod stage;
+mod storm;
+mod weather;
+
+use crate::{
+    chart,
+    support::{Hullmark, Namespace, PASSWORD, USER, Webhook, own_address},
 };
-use serde_json::{Value, json};
-use std::{fs, path::PathBuf, time::Duration};
-use tokio::{sync::MutexGuard, time::Instant};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/hullmark");
-
-/// What every step needs.
-struct Stage {
-    plane: &'static ControlPlane,
-    _turn: MutexGuard<'static, ()>,
-    open: Registry,
-    private: Registry,
-    hosts: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let (plane, turn) = ControlPlane::operated().await;
-        let values = json!({
-            "webhook": { "url": format!("https://{}:8443", own_address(1)) },
-            "breakGlass": { "label": "hullmark.dev/break-glass", "groups": ["on-call"] },
-            "registries": { "allowAddresses": ["127.0.0.0/8"] },
-        });
-        let install = ["install", "hullmark", CHART, "-n", "hullmark", "--create-namespace", "-f", "-"];
-        plane.helm_with(&values.to_string(), install).await.succeeded();
-        plane
-            .kubectl(["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
-            .await
-            .succeeded();
-        let (open, private) = (Registry::plain().await, Registry::basic().await);
-        for (registry, tag, user) in
-            [(&open, "good", "1000"), (&open, "bad", "root"), (&private, "good", "1000")]
-        {
-            let image = Image::oci("linux/amd64", &json!({ "User": user }));
-            image.push(registry, &format!("demo/app:{tag}")).await;
-        }
-        // One folder that knows both registries.
-        let folder = tempfile::tempdir().unwrap();
-        for registry in [&open, &private] {
-            let own = folder.path().join(registry.host());
-            fs::create_dir(&own).unwrap();
-            fs::write(own.join("hosts.toml"), format!("server = \"http://{}\"\n", registry.host())).unwrap();
-        }
-        Self { plane, _turn: turn, open, private, hosts: folder.path().to_owned(), _folder: folder }
-    }
-
-    fn pod(&self, name: &str, tag: &str) -> Value {
-        pod(name, &self.open.image(&format!("demo/app:{tag}")))
-    }
-
-    async fn apply(&self, object: &Value) -> Output {
-        self.plane.kubectl_with(&object.to_string(), ["apply", "-f", "-"]).await
-    }
-}
-
-fn pod(name: &str, image: &str) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
-        "spec": { "containers": [{ "name": "app", "image": image }] },
-    })
-}
-
-fn policy(spec: &Value) -> Value {
-    json!({
-        "apiVersion": "hullmark.dev/v1alpha1", "kind": "ClusterImageConfigPolicy",
-        "metadata": { "name": "non-root" }, "spec": spec,
-    })
-}
-
-async fn create(namespace: &Namespace, object: &Value) -> Output {
-    namespace.kubectl_with(&object.to_string(), ["create", "-f", "-"]).await
-}
-
-/// Tries for as long as the API server or Hullmark may need to see a change.
-async fn eventually(what: &str, webhook: &Webhook, mut holds: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !holds().await {
-        assert!(
-            started.elapsed() < Duration::from_secs(40),
-            "not within 40 s: {what}\n{}",
-            webhook.last_words()
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
+use serde_json::json;
+use stage::{Stage, create, eventually, pod, policy};
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn a_cluster_is_judged_by_its_resources() {
-    let stage = Stage::set().await;
+    let stage = Stage::set(&json!({})).await;
     let non_root = policy(&json!({ "rules": { "user": { "runAsNonRoot": true } } }));
     stage.apply(&non_root).await.succeeded();
     let webhook = Webhook::operate(stage.plane, &stage.hosts).await;

@@ -4,6 +4,7 @@
 //! gone when the value is dropped. A part that is not installed fails the test with the line that
 //! installs it; nothing is skipped.
 
+mod balancer;
 mod command;
 mod control_plane;
 mod images;
@@ -14,9 +15,11 @@ mod tls;
 mod token_server;
 mod webhook;
 
+pub(crate) use balancer::Balancer;
 pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
-pub(crate) use control_plane::{ControlPlane, Namespace, own_address};
+pub(crate) use control_plane::{API_SERVER, ControlPlane, ETCD, Namespace, own_address};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
+pub(crate) use push::trusting;
 pub(crate) use registry::{PASSWORD, Registry, USER};
 pub(crate) use tls::Authority;
 pub(crate) use token_server::{REFRESH_TOKEN, TokenRequest};

@@ -12,18 +12,26 @@ use super::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
     process::Command,
-    sync::{Mutex, MutexGuard, OnceCell},
+    sync::{MutexGuard, OnceCell},
     time::Instant,
 };
+
+pub(crate) const ETCD: &str = "etcd";
+pub(crate) const API_SERVER: &str = "kube-apiserver";
+const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 
 /// How to get what the tests start.
 const INSTALL: &str = "run scripts/test, which builds it once, \
@@ -46,8 +54,9 @@ rules:
 /// A running control plane.
 pub(crate) struct ControlPlane {
     assets: PathBuf,
+    address: Ipv4Addr,
     /// Before the folder, so that they end before it goes.
-    services: Vec<Service>,
+    services: Mutex<BTreeMap<&'static str, Service>>,
     folder: Folder,
 }
 
@@ -64,7 +73,7 @@ impl ControlPlane {
     /// and each leaves it as it was.
     pub(crate) async fn operated() -> (&'static Self, MutexGuard<'static, ()>) {
         static OPERATED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
-        static TURN: Mutex<()> = Mutex::const_new(());
+        static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let turn = TURN.lock().await;
         let plane = OPERATED.get_or_init(|| Self::start(1)).await.as_ref();
         (plane.unwrap_or_else(|error| panic!("{error}")), turn)
@@ -76,37 +85,59 @@ impl ControlPlane {
         // An address of our own, so that the ports can be known beforehand and nobody has them.
         let address = own_address(nth);
         write_files(folder.path(), address);
-        let mut plane = Self { assets, services: Vec::new(), folder };
-        plane.run("etcd", &etcd(address));
-        plane.run("kube-apiserver", &api_server(address));
+        let plane = Self { assets, address, services: Mutex::default(), folder };
+        plane.run(ETCD);
+        plane.run(API_SERVER);
         plane.until("ready", &["get", "--raw=/readyz"]).await?;
-        plane.run("kube-controller-manager", &controller_manager());
+        plane.run(CONTROLLER_MANAGER);
         // The controller manager makes it; without it no Pod can be made.
         plane.until("populated", &["get", "serviceaccount", "default"]).await?;
         Ok(plane)
     }
 
-    fn run(&mut self, program: &str, arguments: &[String]) {
-        let program = self.assets.join(program);
-        self.services.push(Service::start(&program, arguments, self.folder.path()));
+    fn run(&self, program: &'static str) {
+        let arguments = match program {
+            ETCD => etcd(self.address),
+            API_SERVER => api_server(self.address),
+            _ => controller_manager(),
+        };
+        let service = Service::start(&self.assets.join(program), &arguments, self.folder.path());
+        self.services.lock().unwrap().insert(program, service);
+    }
+
+    /// Kills one of the programs, as a crash would.
+    pub(crate) fn kill(&self, program: &'static str) {
+        self.services.lock().unwrap().remove(program).expect("it runs");
+    }
+
+    /// Starts a program again that was killed; returns when the API server is ready.
+    pub(crate) async fn start_again(&self, program: &'static str) {
+        self.run(program);
+        self.until("ready", &["get", "--raw=/readyz"]).await.unwrap();
     }
 
     /// Waits until kubectl with these arguments succeeds.
-    async fn until(&mut self, state: &str, arguments: &[&str]) -> Result<(), String> {
+    async fn until(&self, state: &str, arguments: &[&str]) -> Result<(), String> {
         let started = Instant::now();
         loop {
             let output = self.kubectl(arguments).await;
             if output.code == Some(0) {
                 return Ok(());
             }
-            let broken = self.services.iter_mut().any(Service::has_ended);
-            if broken || started.elapsed() > STARTS_WITHIN {
-                let words: Vec<String> = self.services.iter().map(Service::last_words).collect();
-                let (took, said, words) = (started.elapsed(), output.stderr, words.join("\n"));
+            let has_time = started.elapsed() < STARTS_WITHIN;
+            if let Some(words) = self.last_words(has_time) {
+                let (took, said) = (started.elapsed(), output.stderr);
                 return Err(format!("the control plane is not {state} after {took:?}: {said}\n{words}"));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What every program said last, if one has ended or there is no time left.
+    fn last_words(&self, has_time: bool) -> Option<String> {
+        let mut services = self.services.lock().unwrap();
+        let has_ended = services.values_mut().any(Service::has_ended);
+        (has_ended || !has_time).then(|| services.values().map(Service::last_words).collect())
     }
 
     /// `kubectl` as an administrator.

@@ -5,6 +5,7 @@ use super::{
     images::{Entry, Format, Image, Index, platform_fields},
 };
 use reqwest::{StatusCode, header};
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -163,9 +164,14 @@ fn split(name: &str) -> (&str, Option<&str>) {
 
 /// A client for the tests' own requests.
 pub(crate) fn client(authority: Option<&Authority>) -> reqwest::Client {
+    trusting(authority.map(Authority::der))
+}
+
+/// A client that trusts this certificate and no other.
+pub(crate) fn trusting(certificate: Option<CertificateDer<'static>>) -> reqwest::Client {
     let mut roots = rustls::RootCertStore::empty();
-    if let Some(authority) = authority {
-        roots.add(authority.der()).unwrap();
+    if let Some(certificate) = certificate {
+        roots.add(certificate).unwrap();
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)

@@ -14,6 +14,7 @@ use std::{
 /// Runs "$@" until the pipe closes, and ends when that does. Ctrl-C in a terminal reaches the shell too.
 const RUN: &str = r#"exec 3<&0
 "$@" 3<&- & program=$!
+echo $program > "$PID_FILE"
 trap 'kill -9 $program' HUP INT TERM
 { read -r _ <&3; kill -9 $program; } & reader=$!
 wait $program; code=$?
@@ -29,6 +30,8 @@ pub(super) struct Service {
     /// The shell; its standard input is the pipe.
     keeper: Child,
     log: PathBuf,
+    /// Where the shell writes the program's process id.
+    pid: PathBuf,
 }
 
 impl Service {
@@ -37,9 +40,25 @@ impl Service {
         let name = program.file_name().expect("a program has a name");
         let log = folder.join(name).with_extension("log");
         let output = File::create(&log).unwrap();
+        let pid = log.with_extension("pid");
         let mut command = shell(RUN, folder);
-        command.arg(program).args(arguments).stdout(output.try_clone().unwrap()).stderr(output);
-        Self { keeper: command.spawn().unwrap(), log }
+        command
+            .env("PID_FILE", &pid)
+            .arg(program)
+            .args(arguments)
+            .stdout(output.try_clone().unwrap())
+            .stderr(output);
+        Self { keeper: command.spawn().unwrap(), log, pid }
+    }
+
+    /// Asks the program to stop, as the kubelet does, and waits until it has.
+    pub(super) fn stop(&mut self) {
+        let pid = std::fs::read_to_string(&self.pid).unwrap();
+        assert!(Command::new("kill").args(["-TERM", pid.trim()]).status().unwrap().success());
+        // Waiting for the shell would close its pipe first, and that kills.
+        while !self.has_ended() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 
     /// Whether it ended by itself.

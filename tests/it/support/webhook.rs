@@ -37,8 +37,14 @@ impl Webhook {
         Self::run(&arguments.map(str::to_owned), folder).await
     }
 
-    /// As the chart's Deployment would run it, with exactly what the chart's roles allow.
+    /// As the chart's Deployment would run it, with exactly what the chart's roles allow: the one behind
+    /// the chart's `webhook.url`.
     pub(crate) async fn operate(plane: &ControlPlane, hosts: &Path) -> Self {
+        Self::replica(plane, hosts, 0).await
+    }
+
+    /// The same, as one of several that a [`super::Balancer`] stands before: the `nth`, from 1.
+    pub(crate) async fn replica(plane: &ControlPlane, hosts: &Path, nth: u16) -> Self {
         let folder = Folder::new();
         let kubeconfig = folder.path().join("kubeconfig");
         plane.write_kubeconfig_of("hullmark", "hullmark", &kubeconfig).await;
@@ -53,9 +59,9 @@ impl Webhook {
         let own = [
             format!("--kubeconfig={}", kubeconfig.display()),
             "--own-namespace=hullmark".to_owned(),
-            format!("--listen={at}:8443"),
-            format!("--health-listen={at}:8080"),
-            "--drain=10ms".to_owned(),
+            format!("--listen={at}:{}", 8443 + nth),
+            format!("--health-listen={at}:{}", 8080 + nth),
+            format!("--drain={}", if nth == 0 { "10ms" } else { "3s" }),
             format!("--hosts-dir={}", hosts.display()),
         ];
         Self::run(&kept.chain(own).collect::<Vec<_>>(), folder).await
@@ -76,6 +82,11 @@ impl Webhook {
             tokio::time::sleep(Duration::from_millis(10)).await;
         };
         Self { service, folder, address }
+    }
+
+    /// Stops it as the kubelet would: with a signal, and time to drain.
+    pub(crate) async fn stop(mut self) {
+        tokio::task::spawn_blocking(move || self.service.stop()).await.unwrap();
     }
 
     /// Everything that it logged.

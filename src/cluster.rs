@@ -9,6 +9,7 @@ pub mod events;
 mod follow;
 pub mod namespaces;
 pub mod nodes;
+mod owner;
 mod parameters;
 pub mod policies;
 pub mod pull_secrets;

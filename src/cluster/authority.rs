@@ -9,10 +9,10 @@
 
 mod stored;
 
-use super::{ClusterError, why};
+use super::{ClusterError, owner::owner, why};
 use crate::certificate::AuthorityPem;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, Client,
     api::{ObjectMeta, PostParams},
@@ -47,7 +47,18 @@ pub struct Watched {
     pub bundle: watch::Receiver<String>,
 }
 
-/// Reads or makes the authority in the Secret `namespace/name`, then looks after it for as long as the
+/// The Secret that the authority is in.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The ClusterRole that owns it; none: nobody takes it away.
+    pub owner: Option<String>,
+}
+
+/// Reads or makes the authority at `place`, then looks after it for as long as the
 /// process lives. `trusted` is what the API server trusts (PEM), as the webhook configuration says;
 /// none: nobody calls.
 ///
@@ -55,14 +66,14 @@ pub struct Watched {
 /// [`ClusterError`] when that cannot be done within `limit`: no access, or no answer.
 pub async fn keep(
     client: Client,
-    namespace: &str,
-    name: &str,
+    place: Place,
     trusted: watch::Receiver<Option<String>>,
     now: fn() -> Timestamp,
     limit: Duration,
 ) -> Result<Watched, ClusterError> {
-    let keeper = Keeper { secrets: Api::namespaced(client, namespace), name: name.to_owned(), trusted, now };
-    let at = format!("the Secret {namespace}/{name} with the webhook's authority");
+    let at = format!("the Secret {}/{} with the webhook's authority", place.namespace, place.name);
+    let secrets = Api::namespaced(client.clone(), &place.namespace);
+    let keeper = Keeper { client, secrets, name: place.name, owner: place.owner, trusted, now };
     let first = timeout(limit, keeper.first()).await.unwrap_or_else(|_| {
         Err(ClusterError(format!(
             "{at} could not be read or made within {} s; see the log above",
@@ -95,8 +106,10 @@ fn replace<T: PartialEq>(old: &mut T, new: T) -> bool {
 }
 
 struct Keeper {
+    client: Client,
     secrets: Api<Secret>,
     name: String,
+    owner: Option<String>,
     trusted: watch::Receiver<Option<String>>,
     now: fn() -> Timestamp,
 }
@@ -140,7 +153,7 @@ impl Keeper {
                 secret.data = Some(stored.data());
                 self.secrets.replace(&self.name, &PostParams::default(), &secret).await
             }
-            None => self.secrets.create(&PostParams::default(), &new(&self.name, stored.data())).await,
+            None => self.create(stored.data()).await,
         };
         match written {
             Ok(_) => {
@@ -152,14 +165,20 @@ impl Keeper {
             Err(error) => Err(error),
         }
     }
+
+    async fn create(&self, data: BTreeMap<String, ByteString>) -> Result<Secret, kube::Error> {
+        let owner = owner(&self.client, self.owner.as_deref()).await;
+        self.secrets.create(&PostParams::default(), &new(&self.name, data, owner)).await
+    }
 }
 
-fn new(name: &str, data: BTreeMap<String, k8s_openapi::ByteString>) -> Secret {
+fn new(name: &str, data: BTreeMap<String, ByteString>, owner: Option<OwnerReference>) -> Secret {
     let labels = [("app.kubernetes.io/managed-by", "hullmark"), ("app.kubernetes.io/name", "hullmark")];
     Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            owner_references: owner.map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
         data: Some(data),

@@ -8,14 +8,10 @@ mod desired;
 
 pub use desired::{Caller, Configuration};
 
-use super::{ClusterError, why};
+use super::{ClusterError, owner::owner, why};
 use desired::{mutating, validating};
-use k8s_openapi::{
-    api::{
-        admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
-        rbac::v1::ClusterRole,
-    },
-    apimachinery::pkg::apis::meta::v1::OwnerReference,
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -130,7 +126,7 @@ impl Keeper {
         if existing.is_none() && !is_due {
             return Ok(None);
         }
-        let owner = self.owner().await;
+        let owner = owner(&self.client, self.configuration.owner.as_deref()).await;
         let applied = self.apply(&validating(&self.configuration, bundle, owner.clone())).await?;
         if self.configuration.pin {
             self.apply(&mutating(&self.configuration, bundle, owner)).await?;
@@ -152,15 +148,5 @@ impl Keeper {
         api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(desired))
             .await
             .map_err(|error| ClusterError(format!("{} {name}: {}", K::kind(&()), why(&error))))
-    }
-
-    /// The ClusterRole that owns it; none where there is none, or it may not be read.
-    async fn owner(&self) -> Option<OwnerReference> {
-        let name = self.configuration.owner.as_ref()?;
-        let roles: Api<ClusterRole> = Api::all(self.client.clone());
-        let mut owner = roles.get_opt(name).await.ok().flatten()?.controller_owner_ref(&())?;
-        owner.controller = None;
-        owner.block_owner_deletion = None;
-        Some(owner)
     }
 }

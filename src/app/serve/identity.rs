@@ -6,7 +6,7 @@ use crate::{
     certificate::AuthorityPem,
     cli::{ClusterArgs, ServeArgs},
     cluster::{
-        authority,
+        authority::{self, Place},
         webhook::{self, Caller, Configuration},
     },
     server::Certificates,
@@ -49,8 +49,11 @@ impl Identity {
         let (told, trusted) = watch::channel(None);
         let shared = authority::keep(
             client.clone(),
-            &cluster.own_namespace,
-            &cluster.ca_secret,
+            Place {
+                namespace: cluster.own_namespace.clone(),
+                name: cluster.ca_secret.clone(),
+                owner: cluster.owner_cluster_role.clone(),
+            },
             trusted.clone(),
             now,
             AUTHORITY,

@@ -56,6 +56,8 @@ async fn the_chart_comes_and_goes() {
     labels_are_guarded(release.plane).await;
     restricted_pods_are_made(release.plane).await;
     // From a hook's to the release's own.
+    release.upgrade(&["starterPolicies.mode=warn"]).await;
+    assert_eq!(release.starters().await, all("Warn"));
     release.upgrade(&["starterPolicies.mode=enforce"]).await;
     assert_eq!(release.starters().await, all("Deny"));
     release.upgrade(&["starterPolicies.mode=enforce,starterPolicies.policies={non-root}"]).await;

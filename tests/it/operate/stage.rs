@@ -2,10 +2,13 @@
 
 use crate::support::{ControlPlane, Image, Namespace, Output, Registry, Webhook, own_address};
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::{sync::MutexGuard, time::Instant};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/hullmark");
+
+/// How long the API server or Hullmark may need to see a change, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What every step needs.
 pub(super) struct Stage {
@@ -77,15 +80,25 @@ pub(super) async fn create(namespace: &Namespace, object: &Value) -> Output {
     namespace.kubectl_with(&object.to_string(), ["create", "-f", "-"]).await
 }
 
+/// The port of the `nth` replica, and its health port; 0 is what stands before them.
+pub(super) fn replica(nth: u16) -> (SocketAddr, SocketAddr) {
+    ((own_address(1), 8443 + nth).into(), (own_address(1), 8080 + nth).into())
+}
+
+/// The same without a webhook whose log could say more.
+pub(super) async fn eventually_in(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Tries for as long as the API server or Hullmark may need to see a change.
 pub(super) async fn eventually(what: &str, webhook: &Webhook, mut holds: impl AsyncFnMut() -> bool) {
     let started = Instant::now();
     while !holds().await {
-        assert!(
-            started.elapsed() < Duration::from_secs(40),
-            "not within 40 s: {what}\n{}",
-            webhook.last_words()
-        );
+        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", webhook.last_words());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -3,28 +3,23 @@
 
 use super::{
     load::Load,
-    stage::{Stage, eventually, policy},
+    stage::{Stage, eventually, policy, replica},
     weather::{Sky, Weather},
 };
 use crate::support::{
-    API_SERVER, Balancer, ControlPlane, ETCD, Hullmark, Image, Namespace, Webhook, own_address, trusting,
+    API_SERVER, Balancer, ControlPlane, ETCD, Hullmark, Image, Namespace, Webhook, trusting,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hullmark::certificate::Authority;
 use jiff::SignedDuration;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
 
 #[expect(clippy::disallowed_methods, reason = "the replicas read the same clock")]
 fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
-}
-
-/// The port of the `nth` replica, and its health port.
-fn replica(nth: u16) -> (SocketAddr, SocketAddr) {
-    ((own_address(1), 8443 + nth).into(), (own_address(1), 8080 + nth).into())
 }
 
 #[tokio::test]
@@ -53,6 +48,8 @@ async fn a_cluster_lives_through_storms() {
     let kubeconfig = stage.plane.kubeconfig();
     let remove = ["webhook", "remove", "--kubeconfig", kubeconfig.to_str().unwrap()];
     Hullmark::new().run(remove).await.succeeded();
+    // It is of this test, and nobody owns it.
+    stage.plane.kubectl(["delete", "secret", "-n", "hullmark", "hullmark-authority"]).await.succeeded();
     stage.plane.helm(["uninstall", "hullmark", "-n", "hullmark", "--no-hooks"]).await.succeeded();
 }
 

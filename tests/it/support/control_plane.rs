@@ -159,6 +159,18 @@ impl ControlPlane {
         self.tool("helm", "", arguments).await
     }
 
+    /// A line as a user types it, in the folder of this repository.
+    pub(crate) async fn shell(&self, line: &str) -> Output {
+        let folder = concat!("cd ", env!("CARGO_MANIFEST_DIR"), " && ");
+        let path = format!("PATH={}:$PATH; ", self.assets.display());
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", &format!("{folder}{path}{line}")])
+            .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.kubeconfig());
+        output(command, b"").await.unwrap_or_else(|error| panic!("{line}: {error}"))
+    }
+
     async fn tool<A: AsRef<OsStr>>(
         &self,
         program: &str,

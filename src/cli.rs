@@ -186,6 +186,10 @@ pub struct ServeArgs {
     /// Without --tls-cert: write the certificate of the authority made at start (PEM) here.
     #[arg(long, value_name = "FILE", conflicts_with = "tls_cert")]
     pub write_ca: Option<PathBuf>,
+    /// Answer only callers with a certificate of an authority in this file (PEM, read at start): the API
+    /// server's, as its `AdmissionConfiguration` says. Names are not looked at: let it sign nothing else.
+    #[arg(long, value_name = "FILE", env = "HULLMARK_CLIENT_CA")]
+    pub client_ca: Option<PathBuf>,
     /// Block nothing: what would have been refused is logged and counted.
     #[arg(long, env = "HULLMARK_AUDIT")]
     pub audit: bool,

@@ -165,6 +165,7 @@ async fn start_webhook(
         drain: Duration::ZERO,
         finish: Duration::from_secs(1),
         certificate_check: Duration::from_mins(1),
+        callers: None,
         trusted: None,
     };
     Ok((server::start(settings, certificates, webhook).await?, number))

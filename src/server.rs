@@ -27,12 +27,13 @@ pub use validate::router;
 
 use crate::{
     admission::{Answer, Mode, Request, Stance},
+    certificate::CertificateError,
     policy::PolicySet,
     review::{FindCredentials, KnowNamespaces, ResolveImage, Review, Reviewer},
 };
 use listener::Listener;
 use open_files::Connections;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// Reads the wall clock.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub finish: Duration,
     /// How often the certificate is looked after: files read again, an own leaf renewed.
     pub certificate_check: Duration,
+    /// A file with the authorities of those who may call `/validate` (PEM); none: anybody may.
+    pub callers: Option<PathBuf>,
     /// Whether callers trust the certificate; without a say, they are taken to.
     pub trusted: Option<watch::Receiver<bool>>,
 }
@@ -116,6 +119,9 @@ pub enum StartError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The authorities of callers cannot be used.
+    #[error("--client-ca {0}")]
+    Callers(CertificateError),
     /// The TLS library refuses its configuration.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -170,7 +176,7 @@ where
     C: FindCredentials + 'static,
     O: Observe,
 {
-    let tls = tls::acceptor(Arc::clone(&certificates))?;
+    let tls = tls::acceptor(Arc::clone(&certificates), settings.callers.as_deref())?;
     let https = bind("--listen", settings.listen).await?;
     let health = bind("--health-listen", settings.health_listen).await?;
     let (https_address, health_address) = (https.1, health.1);

@@ -89,6 +89,7 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         drain: args.drain,
         finish: FINISH,
         certificate_check: CERTIFICATE_CHECK,
+        callers: args.client_ca.clone(),
         trusted: identity.trusted,
     };
     let running = server::start(settings, Arc::clone(&certificates), webhook).await?;

@@ -4,16 +4,17 @@
 //! swaps a symlink above them; and a certificate, once good, stays in use until a better one is there:
 //! a bad pair is logged, never served.
 
+mod callers;
 mod files;
 
-use super::{Clock, Latch, Observe, Readiness};
+use super::{Clock, Latch, Observe, Readiness, StartError};
 use crate::certificate::{Authority, AuthorityPem, CertificateError, Leaf};
 use files::Files;
 use jiff::{SignedDuration, Timestamp};
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
-    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier},
     sign::CertifiedKey,
 };
 use std::{
@@ -185,10 +186,18 @@ impl ResolvesServerCert for Certificates {
 }
 
 /// TLS 1.2 and 1.3. The API server speaks HTTP/1.1, and HTTP/2 to loopback only.
-pub(super) fn acceptor(certificates: Arc<Certificates>) -> Result<TlsAcceptor, rustls::Error> {
+/// `callers`: a file with the authorities of those who may call (PEM); none: anybody may.
+pub(super) fn acceptor(
+    certificates: Arc<Certificates>,
+    callers: Option<&Path>,
+) -> Result<TlsAcceptor, StartError> {
+    let callers = match callers {
+        Some(file) => callers::read(file).map_err(StartError::Callers)?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
+        .with_client_cert_verifier(callers)
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // The API server never resumes a session, so tickets and storage would be for nothing.

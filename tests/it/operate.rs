@@ -19,7 +19,9 @@ use tokio::time::Instant;
 
 #[tokio::test]
 async fn a_cluster_is_judged_by_its_resources() {
-    let stage = Stage::set(&json!({})).await;
+    let webhook =
+        json!({ "url": format!("https://{}:8443", own_address(1)), "clientCASecret": "api-server" });
+    let stage = Stage::set(&json!({ "webhook": webhook })).await;
     let non_root = policy(&json!({ "rules": { "user": { "runAsNonRoot": true } } }));
     stage.apply(&non_root).await.succeeded();
     let webhook = Webhook::operate(stage.plane, &stage.hosts).await;

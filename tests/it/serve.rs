@@ -6,6 +6,7 @@ mod slow;
 mod stop;
 mod world;
 
+use crate::support::Authority;
 use client::{connect, exchange, post, request, trusting};
 use hullmark::{
     admission::Mode,
@@ -236,6 +237,45 @@ async fn speaks_both_versions_of_tls_and_of_http() {
     assert_eq!(answer.status(), 200);
     let review: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
     assert_eq!(review["response"]["allowed"], false);
+}
+
+#[tokio::test]
+async fn only_callers_of_the_operators_authority_are_answered() {
+    let (known, unknown) = (Authority::new(), Authority::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.crt");
+    let world = World::start(Plan::default()).await;
+    let start = async || {
+        let settings = server::Settings { callers: Some(file.clone()), ..world::settings(Duration::ZERO) };
+        let webhook = world::webhook(&world.watched, Mode::Enforce);
+        server::start(settings, Arc::new(world::own()), webhook).await
+    };
+    for (content, why) in [("", "no certificate in it"), ("-----BEGIN CERTIFICATE-----\nx", "--client-ca ")] {
+        fs::write(&file, content).unwrap();
+        let error = start().await.unwrap_err().to_string();
+        assert!(error.contains(why) && error.contains("ca.crt"), "{error}");
+    }
+    fs::write(&file, known.pem()).unwrap();
+    let certificates = world::own();
+    let ca = certificates.authority_pem().unwrap().to_owned();
+    let settings = server::Settings { callers: Some(file.clone()), ..world::settings(Duration::ZERO) };
+    let webhook = world::webhook(&world.watched, Mode::Enforce);
+    let running = server::start(settings, Arc::new(certificates), webhook).await.unwrap();
+    let (of_known, of_unknown) = (known.client("api", "servers"), unknown.client("api", "servers"));
+    let server_only = known.server(&["localhost"]);
+    for (name, config, is_answered) in [
+        ("no certificate", client::trusting(&ca), false),
+        ("of another authority", client::showing(&ca, &of_unknown), false),
+        ("not for clients", client::showing(&ca, &server_only), false),
+        ("of the operator's authority", client::showing(&ca, &of_known), true),
+    ] {
+        let answer = async {
+            let mut stream = client::connect(running.https, config).await?;
+            client::exchange(&mut stream, b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await
+        };
+        assert_eq!(answer.await.is_ok(), is_answered, "{name}");
+    }
+    running.stop().await;
 }
 
 #[tokio::test]

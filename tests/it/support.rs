@@ -23,7 +23,7 @@ pub(crate) use images::{Entry, Image, Index, helm_chart};
 pub(crate) use kubelet::Kubelet;
 pub(crate) use push::trusting;
 pub(crate) use registry::{PASSWORD, Registry, USER};
-pub(crate) use tls::Authority;
+pub(crate) use tls::{Authority, Leaf};
 pub(crate) use token_server::{REFRESH_TOKEN, TokenRequest};
 pub(crate) use webhook::Webhook;
 

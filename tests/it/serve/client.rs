@@ -1,9 +1,10 @@
 //! A client that shows what goes over the wire: HTTP/1.1 by hand, over TLS or plain.
 
+use crate::support::Leaf;
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion,
     crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
@@ -35,17 +36,33 @@ pub(crate) fn trusting(ca: &str) -> ClientConfig {
     with_versions(ca, rustls::ALL_VERSIONS)
 }
 
+/// The same, and shows this certificate.
+pub(crate) fn showing(ca: &str, leaf: &Leaf) -> ClientConfig {
+    let chain = vec![CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .unwrap()
+        .with_root_certificates(roots(ca))
+        .with_client_auth_cert(chain, key)
+        .unwrap()
+}
+
 /// The same, with these versions of TLS only.
 pub(crate) fn with_versions(ca: &str, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots(ca))
+        .with_no_client_auth()
+}
+
+fn roots(ca: &str) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
         roots.add(certificate.unwrap()).unwrap();
     }
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+    roots
 }
 
 /// One TLS connection to `address`, by the name `localhost`.

@@ -125,6 +125,7 @@ pub(crate) fn settings(drain: Duration) -> Settings {
         health_listen: "127.0.0.1:0".parse().unwrap(),
         drain,
         finish: Duration::from_secs(5),
+        callers: None,
         certificate_check: Duration::from_millis(50),
         trusted: None,
     }

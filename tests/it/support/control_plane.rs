@@ -5,10 +5,11 @@
 //! namespace (a webhook configuration) must be narrowed to that of its test, by
 //! `kubernetes.io/metadata.name`.
 
+mod files;
+
 use super::{
     command::{Output, output},
     service::{Folder, Service},
-    tls::{Authority, Leaf},
 };
 use serde_json::{Value, json};
 use std::{
@@ -39,17 +40,6 @@ const INSTALL: &str = "run scripts/test, which builds it once, \
 
 /// Processors are shared with the other tests, and a cold disk is slow.
 const STARTS_WITHIN: Duration = Duration::from_mins(2);
-
-/// What the API server notes of each request that changes something: who, what, and annotations.
-const AUDIT_POLICY: &str = r"
-apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-- { level: None, verbs: [get, list, watch] }
-- { level: None, resources: [{ group: '', resources: [events] }, { group: coordination.k8s.io }] }
-- { level: Metadata }
-";
 
 /// A running control plane.
 pub(crate) struct ControlPlane {
@@ -84,7 +74,7 @@ impl ControlPlane {
         let folder = Folder::new();
         // An address of our own, so that the ports can be known beforehand and nobody has them.
         let address = own_address(nth);
-        write_files(folder.path(), address);
+        files::write(folder.path(), address);
         let plane = Self { assets, address, services: Mutex::default(), folder };
         plane.run(ETCD);
         plane.run(API_SERVER);
@@ -276,45 +266,6 @@ fn assets() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Certificates, keys, kubeconfigs and the audit policy. Every program starts in this folder.
-fn write_files(folder: &Path, address: Ipv4Addr) {
-    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
-    let pair = |name: &str, leaf: &Leaf| {
-        write(&format!("{name}.crt"), &leaf.certificate);
-        write(&format!("{name}.key"), &leaf.key);
-    };
-    let authority = Authority::new();
-    write("ca.crt", &authority.pem());
-    write("audit-policy.yaml", AUDIT_POLICY);
-    let tokens = rcgen::KeyPair::generate().unwrap();
-    write("service-accounts.key", &tokens.serialize_pem());
-    write("service-accounts.pub", &tokens.public_key_pem());
-    pair("kube-apiserver", &authority.server(&["localhost", "kubernetes.default.svc", &address.to_string()]));
-    for (file, user, group) in [
-        ("admin", "admin", "system:masters"),
-        ("controller-manager", "system:kube-controller-manager", "system:controllers"),
-    ] {
-        pair(file, &authority.client(user, group));
-        let at = |name: String| folder.join(name).display().to_string();
-        // JSON is YAML.
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "test",
-            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": user } }],
-            "clusters": [{ "name": "test", "cluster": {
-                "server": format!("https://{address}:6443"),
-                "certificate-authority": at("ca.crt".to_owned()),
-            } }],
-            "users": [{ "name": user, "user": {
-                "client-certificate": at(format!("{file}.crt")),
-                "client-key": at(format!("{file}.key")),
-            } }],
-        });
-        write(&format!("{file}.kubeconfig"), &config.to_string());
-    }
-}
-
 fn etcd(address: Ipv4Addr) -> Vec<String> {
     let (client, peer) = (format!("http://{address}:2379"), format!("http://{address}:2380"));
     flags(&[
@@ -350,6 +301,7 @@ fn api_server(address: Ipv4Addr) -> Vec<String> {
         ("authorization-mode", "RBAC"),
         ("allow-privileged", "true"),
         ("profiling", "false"),
+        ("admission-control-config-file", "admission.yaml"),
         ("audit-policy-file", "audit-policy.yaml"),
         ("audit-log-path", "audit.log"),
     ])

@@ -53,7 +53,9 @@ impl Webhook {
         let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone();
         let arguments: Vec<String> = serde_json::from_value(arguments).unwrap();
         // What is of the Pod and not of this process.
-        let of_the_pod = ["--listen=", "--health-listen=", "--drain="];
+        let callers = arguments.iter().any(|one| one.starts_with("--client-ca="));
+        let callers = callers.then(|| format!("--client-ca={}", plane.ca().display()));
+        let of_the_pod = ["--listen=", "--health-listen=", "--drain=", "--client-ca="];
         let kept = arguments.into_iter().filter(|one| !of_the_pod.iter().any(|flag| one.starts_with(flag)));
         let at = own_address(1);
         let own = [
@@ -64,7 +66,7 @@ impl Webhook {
             format!("--drain={}", if nth == 0 { "10ms" } else { "3s" }),
             format!("--hosts-dir={}", hosts.display()),
         ];
-        Self::run(&kept.chain(own).collect::<Vec<_>>(), folder).await
+        Self::run(&kept.chain(own).chain(callers).collect::<Vec<_>>(), folder).await
     }
 
     async fn run(arguments: &[String], folder: Folder) -> Self {

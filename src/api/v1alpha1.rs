@@ -20,7 +20,7 @@ pub use spec::{
     ImageConfigPolicySpec, MatchCondition, MatchResources, OnResolutionFailure, ParamKind, ParamRef,
     ParameterNotFoundAction, PolicySpec, Reason, Use, Validation, ValidationAction, Variable,
 };
-pub use status::{ExpressionWarning, PolicyStatus, TypeChecking};
+pub use status::{ExpressionWarning, PolicyCounts, PolicyStatus, TypeChecking};
 
 /// The API group of every kind here.
 pub const GROUP: &str = "hullmark.dev";

@@ -54,6 +54,8 @@ pub struct State {
     pub generation: u64,
     /// How many policies are in force.
     pub policies: usize,
+    /// How many exceptions are.
+    pub exceptions: usize,
     /// Documents that are not in force, and the first reason of each.
     pub refused: Vec<String>,
     /// Exceptions that have ended.
@@ -156,11 +158,13 @@ struct Keeper<T> {
 impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
     async fn run(mut self, mut changed: mpsc::UnboundedReceiver<Told>) {
         let mut looked = Instant::now();
+        let mut is_new = false;
         while !self.policies.is_closed() {
             tokio::select! {
                 change = changed.recv() => {
                     let Some(told) = change else { return };
                     self.hear(told);
+                    is_new = true;
                     tokio::time::sleep(SETTLE).await;
                     while let Ok(told) = changed.try_recv() {
                         self.hear(told);
@@ -170,7 +174,8 @@ impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
             }
             looked = Instant::now();
             if self.listed.len() == kinds().len() {
-                self.put_in_force().await;
+                self.put_in_force(is_new).await;
+                is_new = false;
             }
         }
     }
@@ -201,7 +206,8 @@ impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
         }
     }
 
-    async fn put_in_force(&mut self) {
+    /// `is_new`: something has changed since the last time; else only the time has.
+    async fn put_in_force(&mut self, is_new: bool) {
         let now = (self.now)();
         let documents: Vec<PolicyDocument> =
             self.documents.iter().map(|(key, object)| document(key, object)).collect();
@@ -210,23 +216,32 @@ impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
         let set = set.with_defaults(self.defaults.clone()).with_parameters(self.parameters.parameters());
         let set = Arc::new(set);
         let refused: BTreeMap<usize, Vec<PolicyError>> = refused.into_iter().collect();
-        let expired = set.exceptions().filter(|exception| exception.expires <= now);
+        let expired: Vec<String> = set
+            .exceptions()
+            .filter(|exception| exception.expires <= now)
+            .map(|exception| exception.name.to_owned())
+            .collect();
+        let holding = set.exceptions().filter(|exception| exception.counts && now < exception.expires);
         let state = State {
             synced: self.parameters.is_settled(),
-            generation: self.state.borrow().generation + 1,
+            generation: self.state.borrow().generation + u64::from(is_new),
             policies: set.len(),
+            exceptions: holding.count(),
             refused: refused.values().filter_map(|errors| Some(errors.first()?.to_string())).collect(),
-            expired: expired.map(|exception| exception.name.to_owned()).collect(),
+            expired,
         };
         self.tell(&state);
-        self.policies.send_replace(Arc::clone(&set));
+        if is_new {
+            self.policies.send_replace(Arc::clone(&set));
+        }
         self.state.send_replace(state);
         for (i, (key, object)) in self.documents.iter().enumerate() {
             let errors = refused.get(&i).map(Vec::as_slice).unwrap_or_default();
             let exception = set.exceptions().find(|one| is_named(one.name, key));
             let wanted = set.parameters_of(&name(key)).filter(|_| is_policy(key));
             let trouble = wanted.as_ref().and_then(|wanted| self.parameters.trouble(wanted));
-            let verdict = status::Verdict::of(errors, exception, trouble, now);
+            let counts = set.counts_of(&name(key), now).filter(|_| is_policy(key));
+            let verdict = status::Verdict::of(errors, exception, trouble, now).counting(counts);
             let Some(status) = status::due(object, &verdict, now) else { continue };
             if let Err(error) = status::write(&self.client, key, object, &status).await {
                 tracing::warn!(policy = name(key), error = why(&error), "cannot write a status");

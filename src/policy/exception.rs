@@ -53,6 +53,11 @@ impl Exception {
         subject.now < self.expires && self.selector.selects(subject)
     }
 
+    /// Whether it is for this policy, or for rules of it.
+    pub(super) fn names(&self, policy: &str) -> bool {
+        self.policies.iter().any(|one| one.name == policy)
+    }
+
     /// Whether it is for what was found on that use.
     pub(super) fn covers(&self, finding: &Finding, usage: &ImageUse) -> bool {
         let is_named = |policy: &ExceptedPolicy| {

@@ -110,7 +110,12 @@ pub(super) fn compile(rules: &Rules, at: &Place<'_>) -> Compiled {
 impl Compiled {
     /// Whether nothing is checked.
     pub(super) fn is_empty(&self) -> bool {
-        self.reference.is_none() && self.of_image.is_empty()
+        self.len() == 0
+    }
+
+    /// How many rules check something.
+    pub(super) fn len(&self) -> usize {
+        self.of_image.len() + usize::from(self.reference.is_some())
     }
 
     /// The rules that need the image and have a meaning for this kind of use.

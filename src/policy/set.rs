@@ -8,7 +8,7 @@ use super::{
     parameters::{Parameters, Source, WantedParameters},
 };
 use crate::{
-    api::v1alpha1::ValidationAction,
+    api::v1alpha1::{PolicyCounts, ValidationAction},
     workload::{ImageUse, Workload},
 };
 use std::collections::{BTreeSet, HashMap};
@@ -177,6 +177,22 @@ impl PolicySet {
     #[must_use]
     pub fn parameters_of(&self, policy: &str) -> Option<WantedParameters> {
         self.policies.iter().find(|one| one.name == policy)?.parameters.as_ref().map(Source::wanted)
+    }
+
+    /// What a policy in force has, and how many exceptions name it at `now`.
+    #[must_use]
+    pub fn counts_of(&self, policy: &str, now: jiff::Timestamp) -> Option<PolicyCounts> {
+        let one = self.policies.iter().find(|one| one.name == policy)?;
+        let exceptions = self
+            .exceptions
+            .iter()
+            .filter(|exception| self.counts(exception) && now < exception.expires && exception.names(policy));
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Some(PolicyCounts {
+            rules: number(one.rules.len()),
+            validations: number(one.expressions.validations.len()),
+            exceptions: number(exceptions.count()),
+        })
     }
 
     /// The exceptions, in the order in which they were given.

@@ -32,6 +32,7 @@ pub struct Metrics {
     unresolved: Family<UnresolvedLabels, Counter>,
     in_flight: Gauge,
     policies: Gauge,
+    exceptions: Family<ExceptionLabels, Gauge>,
     generation: Gauge,
     reload_success: Gauge,
     certificate_expires: Gauge,
@@ -71,6 +72,11 @@ struct UnresolvedLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExceptionLabels {
+    state: &'static str,
+}
+
 /// The parts of a review's time.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
@@ -92,6 +98,7 @@ impl Metrics {
             unresolved: Family::default(),
             in_flight: Gauge::default(),
             policies: Gauge::default(),
+            exceptions: Family::default(),
             generation: Gauge::default(),
             reload_success: Gauge::default(),
             certificate_expires: Gauge::default(),
@@ -124,6 +131,11 @@ impl Metrics {
             self.unresolved.clone(),
         );
         registry.register("policies_loaded", "Policies in force", self.policies.clone());
+        registry.register(
+            "exceptions",
+            "Exceptions, in force and ended, as this replica knows them",
+            self.exceptions.clone(),
+        );
         registry.register(
             "policies_generation",
             "Counts the sets that were in force",
@@ -169,6 +181,14 @@ impl Metrics {
         self.policies.set(i64::try_from(count).unwrap_or(i64::MAX));
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.reload_success.set(last_reload_worked.into());
+    }
+
+    /// How many exceptions are in force, and how many have ended and still stand there.
+    pub fn exceptions(&self, in_force: usize, expired: usize) {
+        for (state, count) in [("in_force", in_force), ("expired", expired)] {
+            let gauge = self.exceptions.get_or_create(&ExceptionLabels { state });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// The certificate in use.

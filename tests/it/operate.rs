@@ -193,6 +193,12 @@ async fn exceptions_hold(stage: &Stage, namespace: &Namespace, webhook: &Webhook
         namespace.kubectl_with(&bad, dry_run).await.code == Some(0)
     })
     .await;
+    let counts = ["get", "cicp", "non-root", "-o", "jsonpath={.status.counts}"];
+    eventually("the policy's status counts it", webhook, async || {
+        let counts = stage.plane.kubectl(counts).await.succeeded().json();
+        counts == json!({ "rules": 1, "validations": 0, "exceptions": 1 })
+    })
+    .await;
     let other = stage.plane.namespace().await;
     create(&other, &stage.pod("bad", "bad")).await.refused();
     stage.apply(&exception("2020-01-01T00:00:00Z")).await.succeeded();
@@ -202,6 +208,9 @@ async fn exceptions_hold(stage: &Stage, namespace: &Namespace, webhook: &Webhook
     eventually("its status says so", webhook, async || namespace.kubectl(reason).await.text() == "Expired")
         .await;
     assert!(!webhook.logged("an exception has ended").is_empty());
+    let metrics = stage.open.client().get(format!("http://{}/metrics", stage::replica(0).1)).send().await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    assert!(metrics.contains("hullmark_exceptions{state=\"expired\"} 1\n"), "{metrics}");
 }
 
 async fn the_glass_can_be_broken(stage: &Stage, namespace: &Namespace, webhook: &Webhook) {

@@ -18,6 +18,21 @@ pub struct PolicyStatus {
     /// What is wrong with fields and expressions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub type_checking: Option<TypeChecking>,
+    /// What a policy in force has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<PolicyCounts>,
+}
+
+/// What a policy in force has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyCounts {
+    /// Declarative rules.
+    pub rules: u32,
+    /// CEL validations.
+    pub validations: u32,
+    /// Exceptions in force that name it.
+    pub exceptions: u32,
 }
 
 /// What is wrong with fields and expressions, as ValidatingAdmissionPolicy reports it.

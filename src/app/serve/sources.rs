@@ -169,6 +169,7 @@ impl News {
                 Self::Cluster(watched) => {
                     let state = watched.state.borrow_and_update().clone();
                     recorder.metrics.policies(state.policies, state.generation, state.refused.is_empty());
+                    recorder.metrics.exceptions(state.exceptions, state.expired.len());
                     state.note()
                 }
             };

@@ -3,7 +3,7 @@
 
 use super::{Key, kinds};
 use crate::{
-    api::v1alpha1::{ExpressionWarning, PolicyStatus, TypeChecking},
+    api::v1alpha1::{ExpressionWarning, PolicyCounts, PolicyStatus, TypeChecking},
     policy::{ExceptionSummary, PolicyError},
     text::clean,
 };
@@ -30,9 +30,15 @@ pub(super) struct Verdict {
     reason: &'static str,
     message: String,
     warnings: Vec<ExpressionWarning>,
+    counts: Option<PolicyCounts>,
 }
 
 impl Verdict {
+    /// The same, and what a policy in force has.
+    pub(super) fn counting(self, counts: Option<PolicyCounts>) -> Self {
+        Self { counts, ..self }
+    }
+
     /// `exception`: what is known of it, if the document is one that compiles. `unread`: why what a policy
     /// reads as params cannot be read.
     pub(super) fn of(
@@ -46,6 +52,7 @@ impl Verdict {
             reason,
             message: message.to_owned(),
             warnings: vec![],
+            counts: None,
         };
         match (errors, exception) {
             ([first, more @ ..], _) => {
@@ -105,6 +112,7 @@ pub(super) fn due(object: &DynamicObject, verdict: &Verdict, now: Timestamp) -> 
         }],
         type_checking: (!verdict.warnings.is_empty())
             .then(|| TypeChecking { expression_warnings: verdict.warnings.clone() }),
+        counts: verdict.counts,
     };
     (has != should).then_some(should)
 }

@@ -32,8 +32,8 @@
 //!
 //! # Core and edges
 //!
-//! `image`, `credential`, `workload`, `api`, `policy`, `admission` and the small rooms that they share
-//! (`text`, `nearest`, `yaml`, `junit`) are the core: values in, values out; no async, no I/O, no clock,
+//! `image`, `credential`, `workload`, `api`, `policy`, `admission`, `certificate` and the small rooms that they
+//! share (`text`, `nearest`, `yaml`, `junit`) are the core: values in, values out; no async, no I/O, no clock,
 //! no log. Everything else is an edge. Edges use the core and the ports of `review`, never each other;
 //! [`app`] wires them. `tests/it/layering.rs` holds us to it.
 //!

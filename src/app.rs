@@ -66,13 +66,18 @@ async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
     let observer: Option<Observer> = args.verbose.then(|| -> Observer { Arc::new(tell) });
     let (images, credentials) = registry(&args.registry, observer, args.verbose)?;
     let ended = inspect::run(args, &images, &credentials, now(), &mut io::stdout(), &mut io::stderr()).await;
-    if args.verbose {
-        // Notes of helpers are there only once they were asked.
+    tell_credentials(&credentials, args.verbose, &ended);
+    ended
+}
+
+/// What is wrong with the user's credentials, where that may be why `ended` is no success. Notes of
+/// helpers are there only once they were asked.
+fn tell_credentials(credentials: &AuthFiles, always: bool, ended: &Result<ExitCode>) {
+    if always || !ended.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) {
         for note in credentials.notes() {
             let _ = writeln!(io::stderr(), "# {}", clean(&note, 500));
         }
     }
-    ended
 }
 
 async fn check(args: &CheckArgs) -> Result<ExitCode> {
@@ -82,7 +87,9 @@ async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let reviewer = Reviewer { images, credentials, nodes };
     let mut stderr = io::stderr();
     let terminal = stderr.is_terminal().then_some(&mut stderr as &mut dyn Write);
-    check::run(args, &reviewer, &policies.set, now(), &mut io::stdout(), terminal).await
+    let ended = check::run(args, &reviewer, &policies.set, now(), &mut io::stdout(), terminal).await;
+    tell_credentials(&reviewer.credentials, false, &ended);
+    ended
 }
 
 /// The registry edge and the user's credentials, as every command of the command line has them.

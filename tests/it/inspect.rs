@@ -205,6 +205,9 @@ async fn each_failure_says_what_failed_and_what_to_do() {
 
     let to = Hullmark::for_registry;
     let strangers = tls.hosts_dir_trusting(&Authority::new());
+    let broken = tempfile::tempdir().unwrap();
+    let auths = json!({ "auths": { plain.host(): { "auth": "!!!" } } });
+    std::fs::write(broken.path().join("config.json"), auths.to_string()).unwrap();
     let rows = [
         ("no such tag", to(&plain), plain.image("demo/app:9"), "no such tag or digest"),
         ("no such repository", to(&plain), plain.image("demo/nothing:1"), "no such tag or digest"),
@@ -243,6 +246,12 @@ async fn each_failure_says_what_failed_and_what_to_do() {
         ),
         ("an artifact", to(&plain), plain.image("demo/chart:1"), "an artifact, not an image"),
         ("a spoiled blob", to(&plain), plain.image("demo/spoiled:1"), "digest"),
+        (
+            "a broken entry of an auth file",
+            to(&plain).env("DOCKER_CONFIG", broken.path()),
+            plain.image("demo/none:1"),
+            "is not base64",
+        ),
         ("a bad reference", to(&plain), plain.image("Demo/App:1"), "lower"),
     ];
     let mut wrong = Vec::new();

@@ -6,9 +6,7 @@ use super::{
     stage::{Stage, eventually, policy, replica},
     weather::{Sky, Weather},
 };
-use crate::support::{
-    API_SERVER, Balancer, ControlPlane, ETCD, Hullmark, Image, Namespace, Webhook, trusting,
-};
+use crate::support::{API_SERVER, Balancer, ControlPlane, ETCD, Image, Namespace, Webhook, trusting};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hullmark::certificate::Authority;
 use jiff::SignedDuration;
@@ -43,14 +41,7 @@ async fn a_cluster_lives_through_storms() {
     drop(load);
     the_api_server_goes_and_comes_back(&stage, &namespace, &replicas[0]).await;
     registries_have_weather(&stage, &weather, &replicas[0]).await;
-
-    drop((replicas, balancer));
-    let kubeconfig = stage.plane.kubeconfig();
-    let remove = ["webhook", "remove", "--kubeconfig", kubeconfig.to_str().unwrap()];
-    Hullmark::new().run(remove).await.succeeded();
-    // It is of this test, and nobody owns it.
-    stage.plane.kubectl(["delete", "secret", "-n", "hullmark", "hullmark-authority"]).await.succeeded();
-    stage.plane.helm(["uninstall", "hullmark", "-n", "hullmark", "--no-hooks"]).await.succeeded();
+    drop(balancer);
 }
 
 /// An authority that is old enough for the next one to be made at once.

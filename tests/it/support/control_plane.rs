@@ -60,13 +60,29 @@ impl ControlPlane {
 
     /// Another one, for what concerns a whole cluster: the webhook configuration that Hullmark keeps
     /// would refuse the Pods of other tests. The chart is installed in it by one test after the other,
-    /// and each leaves it as it was.
+    /// and each finds it clean.
     pub(crate) async fn operated() -> (&'static Self, MutexGuard<'static, ()>) {
         static OPERATED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
         static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
         let turn = TURN.lock().await;
         let plane = OPERATED.get_or_init(|| Self::start(1)).await.as_ref();
-        (plane.unwrap_or_else(|error| panic!("{error}")), turn)
+        let plane = plane.unwrap_or_else(|error| panic!("{error}"));
+        plane.clean().await;
+        (plane, turn)
+    }
+
+    /// Takes away what a test left behind, however it ended.
+    async fn clean(&self) {
+        let webhooks = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
+        self.kubectl(["delete", webhooks, "hullmark", "--ignore-not-found"]).await.succeeded();
+        self.helm(["uninstall", "hullmark", "-n", "hullmark", "--no-hooks", "--ignore-not-found"])
+            .await
+            .succeeded();
+        self.kubectl(["delete", "namespace", "hullmark", "--ignore-not-found"]).await.succeeded();
+        let ours = ["clusterimageconfigpolicies", "imageconfigpolicies", "imageconfigexceptions"];
+        let crds = ours.map(|plural| format!("crd/{plural}.hullmark.dev"));
+        let delete = ["delete".to_owned(), "--ignore-not-found".to_owned()];
+        self.kubectl(delete.into_iter().chain(crds)).await.succeeded();
     }
 
     async fn start(nth: u8) -> Result<Self, String> {

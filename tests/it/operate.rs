@@ -7,6 +7,7 @@ mod load;
 mod stage;
 mod storm;
 mod weather;
+mod words;
 
 use crate::{
     chart,
@@ -34,6 +35,7 @@ async fn a_cluster_is_judged_by_its_resources() {
     .await;
     policies_have_a_status(&stage, &webhook).await;
     pods_are_judged(&stage, &namespace).await;
+    words::all_kinds(&stage, &webhook).await;
     the_chart_can_own_the_configuration(&stage).await;
     policies_read_parameters(&stage, &webhook).await;
     namespaces_have_a_say(&stage, &webhook).await;

@@ -2,6 +2,7 @@
 
 use super::CHART;
 use crate::support::{ControlPlane, Output};
+use serde_json::json;
 
 struct Release {
     plane: &'static ControlPlane,
@@ -79,6 +80,42 @@ async fn the_chart_comes_and_goes() {
     let apply = ["apply", "--server-side", "--force-conflicts", "--filename", manifest];
     release.plane.kubectl(apply).await.succeeded();
     release.plane.kubectl(["delete", "--timeout=60s", "--filename", manifest]).await.succeeded();
+}
+
+/// What came before is a chart of an older version, with policies of the chart and of its users in place.
+#[tokio::test]
+async fn an_upgrade_leaves_policies_in_place() {
+    let (plane, _turn) = ControlPlane::operated().await;
+    let release = Release { plane };
+    let folder = tempfile::tempdir().unwrap();
+    let older = ["package", CHART, "--version=0.0.9", "--app-version=0.0.9", "--destination"];
+    let older = older.into_iter().chain([folder.path().to_str().unwrap()]);
+    plane.helm(older).await.succeeded();
+    let package = folder.path().join("hullmark-0.0.9.tgz");
+    let values = ["starterPolicies.mode=enforce", "webhook.removeOnUninstall=false"];
+    let install = ["install", "hullmark", package.to_str().unwrap(), "--create-namespace"];
+    release.helm(&install, &values).await.succeeded();
+    let own = json!({
+        "apiVersion": "hullmark.dev/v1alpha1", "kind": "ClusterImageConfigPolicy",
+        "metadata": { "name": "own" }, "spec": { "rules": { "user": { "runAsNonRoot": true } } },
+    });
+    plane.kubectl_with(&own.to_string(), ["apply", "-f", "-"]).await.succeeded();
+    let uids = ["get", "cicp,crd", "-o", "jsonpath={.items[*].metadata.uid}"];
+    let before = plane.kubectl(uids).await.succeeded().text().to_owned();
+    assert_eq!(before.split(' ').count(), 4 + 1 + 3);
+    let get = ["get", "deployment", "hullmark", "-n", "hullmark", "-o"];
+    let version = "jsonpath={.metadata.labels.app\\.kubernetes\\.io/version}";
+    let version =
+        || async { plane.kubectl(get.into_iter().chain([version])).await.succeeded().text().to_owned() };
+    assert_eq!(version().await, "0.0.9");
+
+    let upgrade = ["upgrade", "hullmark", CHART, "--reuse-values"];
+    release.helm(&upgrade, &[]).await.succeeded();
+    assert_eq!(version().await, env!("CARGO_PKG_VERSION"));
+    let after = plane.kubectl(uids).await.succeeded().text().to_owned();
+    assert_eq!(before, after, "the same policies and definitions, none of them made anew");
+    let actions = ["get", "cicp", "-o", "jsonpath={.items[*].spec.validationActions[0]}"];
+    assert_eq!(plane.kubectl(actions).await.succeeded().text(), "Deny Deny Deny Deny Deny");
 }
 
 async fn labels_are_guarded(plane: &ControlPlane) {

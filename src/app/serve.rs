@@ -27,7 +27,7 @@ use std::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often certificate files are looked at.
-const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
+const CERTIFICATE_CHECK: Duration = Duration::from_secs(1);
 /// Time for requests in flight, after the drain: the longest that the API server waits.
 const FINISH: Duration = Duration::from_secs(30);
 /// The version of this program.

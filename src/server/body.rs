@@ -1,4 +1,8 @@
 //! The body of a request, read within a deadline and a bound on the memory of all bodies.
+//!
+//! What surprises: what is bounded is not the bytes but what they become. A field `{"name":"A"}` is 13 bytes
+//! on the wire and more than a kilobyte as a value with its copies; a Pod of 3 MiB can have 250 000 of them,
+//! which any user may create.
 
 use super::refusal::Refusal;
 use axum::{
@@ -15,9 +19,13 @@ use tokio::{
 /// Bytes of a body that are read. Above what the API server can send: objects of 3 MiB come twice
 /// on UPDATE, and as JSON.
 pub(super) const MAX_BODY: usize = 8 * 1024 * 1024;
-/// Memory for bodies of all requests in flight, in KiB: the bound on what callers can make us hold,
-/// and with [`LEAST_BODY`] on how many requests are in flight.
-const ALL_BODIES: usize = 256 * 1024;
+/// Memory for bodies of all requests in flight and for what they become, in KiB: the bound on what callers
+/// can make us hold, and with [`LEAST_BODY`] on how many requests are in flight. A quarter of what the
+/// chart allows the container: the allocator gives back late.
+pub(super) const ALL_BODIES: usize = 64 * 1024;
+/// Bytes that an object, and any other value, come to with their copies while a review is judged; measured.
+const PER_OBJECT: usize = 1700;
+const PER_VALUE: usize = 130;
 /// What a request counts for at least, in KiB.
 const LEAST_BODY: usize = 64;
 /// How long a request waits for memory for the rest of its body.
@@ -37,8 +45,31 @@ impl Bytes {
         let mut memory = reserve(request.headers(), deadline).await?;
         let reading = read(request.into_body(), &mut memory);
         let bytes = timeout_at(deadline, reading).await.unwrap_or(Err(Refusal::Slow))?;
+        let missing = (weight(&bytes) / 1024).saturating_sub(memory.num_permits());
+        if missing > ALL_BODIES {
+            return Err(Refusal::TooManyValues);
+        }
+        memory.merge(take(missing, Instant::now() + MORE_MEMORY).await?);
         Ok(Self { bytes, memory })
     }
+}
+
+/// What a JSON document comes to, in bytes, by its structure alone; it need not be valid.
+fn weight(json: &[u8]) -> usize {
+    let (mut objects, mut values) = (0, 0);
+    let (mut in_text, mut is_escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'{' => objects += 1,
+            b',' | b'[' => values += 1,
+            _ => {}
+        }
+    }
+    2 * json.len() + objects * PER_OBJECT + values * PER_VALUE
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -90,4 +121,25 @@ async fn read(body: Body, memory: &mut SemaphorePermit<'static>) -> Result<Vec<u
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_weighs_what_it_becomes() {
+        for (json, objects, values) in [
+            ("", 0, 0),
+            ("{}", 1, 0),
+            (r#"{"a":1,"b":[1,2,3]}"#, 1, 4),
+            (r#"[{"a":{}},{"b":{}}]"#, 4, 2),
+            (r#""a text with { and , and [""#, 0, 0),
+            (r#"["\"{{{\"", "\\"]"#, 0, 2),
+            (r#"{"never": "ends {{{"#, 1, 0),
+        ] {
+            let expected = 2 * json.len() + objects * PER_OBJECT + values * PER_VALUE;
+            assert_eq!(weight(json.as_bytes()), expected, "{json}");
+        }
+    }
 }

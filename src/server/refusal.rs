@@ -18,6 +18,11 @@ pub(super) enum Refusal {
     ContentType(String),
     #[error("the body has more than {} MiB", super::body::MAX_BODY / (1024 * 1024))]
     TooLarge,
+    #[error(
+        "the objects in the body have so many fields that they would take more than {} MiB of memory",
+        super::body::ALL_BODIES / 1024
+    )]
+    TooManyValues,
     #[error("the body did not arrive in time")]
     Slow,
     #[error("the body ended early")]
@@ -38,7 +43,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::TooManyValues => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Incomplete | Self::Timeout(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,

@@ -97,6 +97,40 @@ async fn serves_until_a_signal() {
     assert!(connect(address, trusting(&ca)).await.is_err());
 }
 
+/// A Pod whose container has this many variables: small on the wire, large in memory.
+fn of_many_values(count: usize) -> String {
+    let mut review: serde_json::Value = serde_json::from_str(&pod("127.0.0.1:1/app:1")).unwrap();
+    review["request"]["object"]["spec"]["containers"][0]["env"] =
+        vec![serde_json::json!({ "name": "A" }); count].into();
+    review.to_string()
+}
+
+/// What the chart allows the container is never used up, whatever Pods somebody makes.
+#[tokio::test]
+async fn memory_is_bounded() {
+    const ALLOWED_KIB: u64 = 256 * 1024;
+    let mut process = Process::start(&["--policies=policies", "--write-ca=ca.pem"]);
+    let serving = process.logged("serving").await;
+    let ca = fs::read_to_string(process.folder.path().join("ca.pem")).unwrap();
+    let address = serving["listen"].as_str().unwrap().parse().unwrap();
+    let send = async |body: &str| {
+        let mut stream = connect(address, trusting(&ca)).await.unwrap();
+        exchange(&mut stream, &post("/validate?timeout=30s", body)).await.unwrap()
+    };
+    let refused = send(&of_many_values(250_000)).await;
+    assert_eq!(refused.status, 413, "{refused:?}");
+    assert!(refused.body.contains("so many fields"), "{refused:?}");
+    let large = of_many_values(35_000);
+    let answers = futures_util::future::join_all((0..10).map(|_| send(&large))).await;
+    let judged = answers.iter().filter(|answer| answer.status == 200).count();
+    assert!(judged > 0, "{answers:?}");
+    assert!(answers.iter().all(|answer| [200, 503].contains(&answer.status)), "judged, or busy: {answers:?}");
+    let status = fs::read_to_string(format!("/proc/{}/status", process.child.id().unwrap())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < ALLOWED_KIB, "{peak} KiB at most");
+}
+
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let mut process = Process::start(&["--policies=policies", "--drain=1h"]);

@@ -3,7 +3,7 @@
 //! `chart/installed.rs` installs it.
 
 mod installed;
-mod rbac;
+pub(crate) mod rbac;
 
 use crate::support::Hullmark;
 use hullmark::yaml;

@@ -4,6 +4,8 @@
 
 mod install;
 mod load;
+mod pinning;
+mod rights;
 mod stage;
 mod storm;
 mod weather;
@@ -43,6 +45,7 @@ async fn a_cluster_is_judged_by_its_resources() {
     the_glass_can_be_broken(&stage, &namespace, &webhook).await;
     pull_secrets_are_of_their_namespace(&stage, &webhook).await;
     the_authority_can_be_lost(&stage, &namespace, &webhook).await;
+    rights::are_all_used(&stage, &["breakGlass.label=a.io/b,breakGlass.groups={on-call}"]);
     updates_that_change_no_image_need_nobody(&stage, &namespace, webhook).await;
     nobody_is_locked_out(&stage, &namespace).await;
 }
@@ -238,6 +241,16 @@ async fn the_glass_can_be_broken(stage: &Stage, namespace: &Namespace, webhook: 
         namespace.kubectl(note).await.text().contains("jane broke the glass for Pod urgent: container")
     })
     .await;
+    // The same again is counted, not told twice.
+    namespace.kubectl(["delete", "pod", "urgent", "--now"]).await.succeeded();
+    namespace.kubectl_with(&pod.to_string(), as_on_call).await.succeeded();
+    let count = [
+        "get",
+        "events.v1.events.k8s.io",
+        "-o",
+        "jsonpath={.items[?(@.reason=='GlassBroken')].series.count}",
+    ];
+    eventually("it is counted", webhook, async || namespace.kubectl(count).await.text() == "2").await;
 }
 
 async fn pull_secrets_are_of_their_namespace(stage: &Stage, webhook: &Webhook) {
@@ -258,14 +271,30 @@ async fn pull_secrets_are_of_their_namespace(stage: &Stage, webhook: &Webhook) {
         refused.contains("could not be checked"),
         "what one namespace may read, another may not: {refused}"
     );
+    // A template names none; the Pods that are made of it get those of their service account.
+    let account =
+        ["patch", "serviceaccount", "default", "-p", "{\"imagePullSecrets\":[{\"name\":\"pull\"}]}"];
+    with.kubectl(account).await.succeeded();
+    let image = format!("--image={}", stage.private.image("demo/app:good"));
+    let deploy = ["create", "deployment", "web", "--dry-run=server", &image];
+    assert_eq!(with.kubectl(deploy).await.succeeded().stderr, "");
+    let warned = without.kubectl(deploy).await.succeeded().stderr;
+    assert!(warned.contains("could not be checked"), "{warned}");
     let told = webhook.logged("a pull secret is not used");
     assert!(told.iter().any(|line| line["namespace"] == without.name.as_str()), "{told:?}");
     assert!(!webhook.log().contains(PASSWORD));
 }
 
 async fn the_authority_can_be_lost(stage: &Stage, namespace: &Namespace, webhook: &Webhook) {
+    let broken = json!({ "data": { "ca.key": "bm8ga2V5" } }).to_string();
+    let patch = ["patch", "secret", "-n", "hullmark", "hullmark-authority", "-p", &broken];
+    stage.plane.kubectl(patch).await.succeeded();
+    eventually("one that cannot be used is made anew", webhook, async || {
+        webhook.logged("the webhook's authority").len() > 1
+    })
+    .await;
     stage.plane.kubectl(["delete", "secret", "-n", "hullmark", "hullmark-authority"]).await.succeeded();
-    eventually("a new one is made", webhook, async || webhook.logged("the webhook's authority").len() > 1)
+    eventually("a new one is made", webhook, async || webhook.logged("the webhook's authority").len() > 2)
         .await;
     let good = stage.pod("trusted", "good").to_string();
     let dry_run = ["create", "--dry-run=server", "-f", "-"];

@@ -10,7 +10,7 @@ fn words(value: &Value) -> String {
 }
 
 /// Each rule that a binding gives to the account: `where: verbs resources[/names]`.
-fn granted(objects: &[Value]) -> BTreeSet<String> {
+pub(crate) fn granted(objects: &[Value]) -> BTreeSet<String> {
     let mut granted = BTreeSet::new();
     for binding in objects {
         let kind = binding["kind"].as_str().unwrap();

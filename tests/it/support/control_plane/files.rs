@@ -10,6 +10,8 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+# Of Hullmark, everything: what it may do is held against what it does.
+- { level: Metadata, users: ['system:serviceaccount:hullmark:hullmark'] }
 - { level: None, verbs: [get, list, watch] }
 - { level: None, resources: [{ group: '', resources: [events] }, { group: coordination.k8s.io }] }
 - { level: Metadata }

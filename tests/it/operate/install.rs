@@ -37,7 +37,10 @@ fn shown(output: &Output) -> String {
 async fn the_page_is_followed_to_the_letter() {
     let (plane, _turn) = ControlPlane::operated().await;
     let registry = Registry::plain().await;
-    for (name, user) in [("library/nginx:1.27", ""), ("nginxinc/nginx-unprivileged:1.27", "101")] {
+    let own = concat!("hullmark/hullmark:", env!("CARGO_PKG_VERSION"));
+    for (name, user) in
+        [("library/nginx:1.27", ""), ("nginxinc/nginx-unprivileged:1.27", "101"), (own, "65532:65532")]
+    {
         Image::oci("linux/amd64", &json!({ "User": user })).push(&registry, name).await;
     }
     let values = json!({
@@ -48,13 +51,15 @@ async fn the_page_is_followed_to_the_letter() {
     let file = folder.path().join("values.json");
     fs::write(&file, values.to_string()).unwrap();
     let _balancer = Balancer::start(replica(0).0, (1..=4).map(replica).collect()).await;
-    let _kubelet = Kubelet::start(plane, registry.hosts_dir_as(&["docker.io"]));
+    let _kubelet = Kubelet::start(plane, registry.hosts_dir_as(&["docker.io", "ghcr.io"]));
 
     let steps = steps();
     assert!(steps.len() > 15, "the page has fewer commands than it had");
     for Step { command, prints } in steps {
         follow(plane, &command, &prints, &file.display().to_string()).await;
     }
+    let pod = "kubectl run after --image=docker.io/library/nginx:1.27";
+    assert_eq!(plane.shell(pod).await.succeeded().text(), "pod/after created\n", "nobody is locked out");
     let left = ["get", "pods,secrets,validatingwebhookconfigurations", "-n", "hullmark", "-o", "name"];
     eventually_in("nothing is left", async || plane.kubectl(left).await.succeeded().text().is_empty()).await;
 }

@@ -52,8 +52,13 @@ async fn run(
     replicas: &mut BTreeMap<u16, (Value, Webhook)>,
 ) {
     let name = pod["metadata"]["name"].as_str().unwrap();
-    let is_of_job = pod["metadata"]["ownerReferences"][0]["kind"] == "Job";
-    let status = if is_of_job {
+    let owner = pod["metadata"]["ownerReferences"][0]["kind"].as_str();
+    let status = if owner == Some("ReplicaSet") {
+        let Some(free) = (1..=4).find(|nth| !replicas.contains_key(nth)) else { return };
+        let webhook = Webhook::replica(plane, hosts, free).await;
+        replicas.insert(free, (pod["metadata"]["uid"].clone(), webhook));
+        json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] })
+    } else {
         let arguments = pod["spec"]["containers"][0]["args"].clone();
         let mut arguments: Vec<String> = serde_json::from_value(arguments).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -61,13 +66,12 @@ async fn run(
         let account = pod["spec"]["serviceAccountName"].as_str().unwrap();
         plane.write_kubeconfig_of("hullmark", account, &kubeconfig).await;
         arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
-        let output = Hullmark::new().run(&arguments).await;
+        let output = match owner {
+            Some(_) => Hullmark::new().run(&arguments).await,
+            // What `helm test` runs.
+            None => plane.kubectl(&arguments).await,
+        };
         json!({ "phase": if output.code == Some(0) { "Succeeded" } else { "Failed" }, "message": output.stderr })
-    } else {
-        let Some(free) = (1..=4).find(|nth| !replicas.contains_key(nth)) else { return };
-        let webhook = Webhook::replica(plane, hosts, free).await;
-        replicas.insert(free, (pod["metadata"]["uid"].clone(), webhook));
-        json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] })
     };
     let patch = json!({ "status": status }).to_string();
     let patch = ["patch", "pod", name, "-n", "hullmark", "--subresource=status", "-p", &patch];

@@ -12,7 +12,10 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// Far more than a review without a network takes.
@@ -94,11 +97,14 @@ fn object(case: &Case) -> Value {
 fn namespace(case: &Case, written: Option<&str>) -> Namespace {
     let (name, mut labels) = match &case.namespace {
         Some(fixture) => (fixture.name.clone(), fixture.labels.clone()),
-        None => (written.unwrap_or("default").to_owned(), std::collections::BTreeMap::new()),
+        None => (written.unwrap_or("default").to_owned(), BTreeMap::new()),
     };
+    let annotations = case.namespace.as_ref().map(|fixture| &fixture.annotations);
     labels.insert("kubernetes.io/metadata.name".to_owned(), name.clone());
-    let object =
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
+    let object = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": name, "labels": labels, "annotations": annotations },
+    });
     Namespace { name, labels, object }
 }
 

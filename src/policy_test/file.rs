@@ -74,7 +74,7 @@ pub(super) struct Case {
     /// The object before an UPDATE.
     #[serde(default)]
     pub(super) old_object: Option<Value>,
-    /// The namespace's name and labels.
+    /// The namespace's name, labels and annotations.
     #[serde(default)]
     pub(super) namespace: Option<NamespaceFixture>,
     /// Who asks.
@@ -91,6 +91,8 @@ pub(super) struct NamespaceFixture {
     pub(super) name: String,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -17,10 +17,12 @@ mod client;
 mod error;
 mod flight;
 mod hosts;
+mod redirect;
 mod resolver;
 mod source;
 mod token;
 mod transport;
+mod weather;
 
 use crate::{
     credential::Credentials,

@@ -84,7 +84,7 @@ fn rate_limited(said: &str, headers: &HeaderMap) -> (UnresolvedKind, String) {
 }
 
 /// `Retry-After` in seconds. A date is compared with the answer's own `Date`, not with our clock.
-fn retry_after(headers: &HeaderMap) -> Option<u32> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<u32> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(seconds);

@@ -1,30 +1,32 @@
 //! One exchange with one host: connections, redirects, limits, time.
 //!
-//! In go a request and its deadline, out comes the whole answer, whatever its status. Redirects are
+//! In go a request and its deadline, out comes the whole answer, whatever its status, tried again where that
+//! may help (`weather`). Redirects are
 //! followed here and not by the HTTP client, because each hop is checked: no https to http, no
 //! refused address, no credentials to another host. Each hop is told to the observer.
 
 use super::{
     Exchange, Observer, Purpose, Settings, SettingsError,
     address::AddressGuard,
-    error::{deadline as deadline_passed, failure, from_transport},
+    error::{deadline as deadline_passed, failure, from_transport, retry_after},
     hosts::{Endpoint, Hosts, TlsProfile, authority, same_origin},
+    redirect,
+    weather::{Outcome, Weather},
 };
 use crate::image::{Unresolved, UnresolvedKind};
 use reqwest::{
     Certificate, Client, Method, Response, StatusCode,
     header::{
         ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
-        LOCATION,
     },
-    redirect,
+    redirect::Policy,
 };
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 /// What is read of an answer that is no success.
@@ -70,6 +72,7 @@ pub(super) struct Incoming {
 /// The connections, one pool for each way of judging certificates.
 pub(super) struct Transport {
     hosts: Hosts,
+    weather: Weather,
     guard: AddressGuard,
     observer: Option<Observer>,
     connect_timeout: Duration,
@@ -85,6 +88,7 @@ impl Transport {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let transport = Self {
             hosts,
+            weather: Weather::new(),
             guard: AddressGuard::new(settings.allow_addresses),
             observer: settings.observer,
             connect_timeout: settings.connect_timeout,
@@ -114,30 +118,63 @@ impl Transport {
             self.guard
                 .check_url(&url)
                 .map_err(|e| failure(UnresolvedKind::AddressRefused, &host, e.to_string()))?;
-            let request = self.request(&outgoing, &url, authorization.as_ref())?;
-            let mut told = Exchange {
-                purpose: outgoing.purpose,
-                method: if outgoing.form.is_some() { "POST" } else { "GET" },
-                url: shown(&url),
-                status: None,
-                bytes: 0,
-                elapsed: Duration::ZERO,
-            };
-            let started = Instant::now();
-            let exchange = self.exchange(request, &host, outgoing.limit, &mut told);
-            let result = timeout_at(outgoing.deadline, exchange).await;
-            told.elapsed = started.elapsed();
-            if let Some(observer) = &self.observer {
-                observer(&told);
-            }
-            let (status, headers, body) = result.unwrap_or_else(|_| Err(deadline_passed(&host)))?;
-            let Some(next) = redirection(status, &headers, &url, &host)? else {
+            let Answer { status, headers, body } =
+                self.hop(&outgoing, &url, &host, authorization.as_ref()).await?;
+            let Some(next) = redirect::target(status, &headers, &url, &host)? else {
                 return Ok(Incoming { status, headers, body, host, crossed });
             };
-            check_redirect(&outgoing, hops, &url, &next)?;
+            redirect::check(&outgoing, hops, &url, &next)?;
             hops += 1;
             url = next;
         }
+    }
+
+    /// One hop, tried again where that may help. A body that is a secret (a form) is sent once.
+    async fn hop(
+        &self,
+        outgoing: &Outgoing<'_>,
+        url: &Url,
+        host: &str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Unresolved> {
+        let mut nth = 0;
+        loop {
+            let request = self.request(outgoing, url, authorization)?;
+            let pass = self.weather.enter(host, outgoing.deadline).await?;
+            let started = Instant::now();
+            let result = self.once(outgoing, request, url, host).await;
+            let outcome = outcome(&result);
+            let wait = pass.tell(&outcome, nth, started.elapsed(), outgoing.deadline);
+            let Some(wait) = wait.filter(|_| outgoing.form.is_none()) else { return result };
+            sleep(wait).await;
+            nth += 1;
+        }
+    }
+
+    /// One exchange, told to the observer.
+    async fn once(
+        &self,
+        outgoing: &Outgoing<'_>,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        host: &str,
+    ) -> Result<Answer, Unresolved> {
+        let mut told = Exchange {
+            purpose: outgoing.purpose,
+            method: if outgoing.form.is_some() { "POST" } else { "GET" },
+            url: shown(url),
+            status: None,
+            bytes: 0,
+            elapsed: Duration::ZERO,
+        };
+        let started = Instant::now();
+        let exchange = self.exchange(request, host, outgoing.limit, &mut told);
+        let result = timeout_at(outgoing.deadline, exchange).await;
+        told.elapsed = started.elapsed();
+        if let Some(observer) = &self.observer {
+            observer(&told);
+        }
+        result.unwrap_or_else(|_| Err(deadline_passed(host)))
     }
 
     fn request(
@@ -178,7 +215,7 @@ impl Transport {
         host: &str,
         limit: usize,
         told: &mut Exchange,
-    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Unresolved> {
+    ) -> Result<Answer, Unresolved> {
         let response = request.send().await.map_err(|e| from_transport(host, &e))?;
         let status = response.status();
         told.status = Some(status.as_u16());
@@ -191,7 +228,7 @@ impl Transport {
             return Err(failure(UnresolvedKind::ServerError, host, detail));
         }
         let body = read(response, host, limit, &mut told.bytes).await?;
-        Ok((status, headers, body))
+        Ok(Answer { status, headers, body })
     }
 
     /// The pool of one way of judging certificates.
@@ -206,7 +243,7 @@ impl Transport {
         let roots = Certificate::from_pem_bundle(&profile.roots).map_err(|e| e.to_string())?;
         let client = Client::builder()
             .user_agent(concat!("hullmark/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
+            .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
             .dns_resolver(self.guard.clone())
@@ -225,6 +262,35 @@ impl Transport {
         clients.insert(profile.clone(), client.clone());
         Ok(client)
     }
+}
+
+/// One host's answer.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// What a result says of the host.
+fn outcome(result: &Result<Answer, Unresolved>) -> Outcome {
+    match result {
+        Ok(answer) => match answer.status.as_u16() {
+            429 => Outcome::Paused(429, pause(&answer.headers)),
+            503 if pause(&answer.headers).is_some() => Outcome::Paused(503, pause(&answer.headers)),
+            408 | 425 | 500..=599 => Outcome::Overloaded,
+            _ => Outcome::Answered,
+        },
+        Err(why) => match why.kind {
+            UnresolvedKind::Unreachable => Outcome::Broken(why.detail.clone(), true),
+            UnresolvedKind::Timeout | UnresolvedKind::Tls => Outcome::Broken(why.detail.clone(), false),
+            // It answers, if not what it should.
+            _ => Outcome::Answered,
+        },
+    }
+}
+
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    retry_after(headers).map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// Reads a body. A success beyond the limit is an error, any other answer is cut.
@@ -257,56 +323,6 @@ async fn read(
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// Whether a redirect may be followed.
-fn check_redirect(outgoing: &Outgoing<'_>, hops: usize, from: &Url, to: &Url) -> Result<(), Unresolved> {
-    let host = authority(from);
-    let refuse = |what: String| Err(failure(UnresolvedKind::ServerError, &host, what));
-    if hops >= outgoing.redirects {
-        return refuse(format!("{host} redirects further than the {} hops allowed", outgoing.redirects));
-    }
-    if outgoing.form.is_some() {
-        return refuse(format!("{host} redirects a request whose body is a secret; it was not followed"));
-    }
-    if !matches!(to.scheme(), "http" | "https") {
-        return refuse(format!("{host} redirects to a URL that is neither http nor https"));
-    }
-    if from.scheme() == "https" && to.scheme() == "http" {
-        let to = authority(to);
-        return refuse(format!("{host} redirects from https to plain http ({to}), which is not followed"));
-    }
-    Ok(())
-}
-
-/// Where an answer redirects to, if it does.
-fn redirection(
-    status: StatusCode,
-    headers: &HeaderMap,
-    url: &Url,
-    host: &str,
-) -> Result<Option<Url>, Unresolved> {
-    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return Ok(None);
-    }
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-    match location.and_then(|location| url.join(location).ok()) {
-        Some(mut next) if next.host().is_some() => {
-            // A redirect must not make us send credentials of its own choice.
-            let _ = next.set_username("");
-            let _ = next.set_password(None);
-            Ok(Some(next))
-        }
-        _ => {
-            let mut nowhere = failure(
-                UnresolvedKind::ServerError,
-                host,
-                format!("{host} answered {} without saying where to go", status.as_u16()),
-            );
-            nowhere.status = Some(status.as_u16());
-            Err(nowhere)
-        }
-    }
 }
 
 /// A URL that may be printed: signatures and the like in its query are masked, and so is a user.

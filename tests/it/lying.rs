@@ -8,6 +8,7 @@ mod protocol;
 mod redirects;
 mod server;
 mod tls;
+mod weather;
 
 use content::Shelf;
 use hullmark::{

@@ -44,6 +44,7 @@ pub(super) struct Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Close,
+    HangUp,
     StallBeforeHeaders,
     StallInBody,
     GoOnForever,
@@ -76,6 +77,12 @@ impl Reply {
     /// Answers a while later.
     pub(super) fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Closes the connection instead of answering.
+    pub(super) fn hanging_up(mut self) -> Self {
+        self.then = Then::HangUp;
         self
     }
 
@@ -196,6 +203,9 @@ async fn serve(
     log.lock().expect("a lock").push(seen.clone());
     let reply = handler(&seen);
     tokio::time::sleep(reply.delay).await;
+    if reply.then == Then::HangUp {
+        return stream.shutdown().await.ok();
+    }
     let stall = Duration::from_mins(1);
     if reply.then == Then::StallBeforeHeaders {
         tokio::time::sleep(stall).await;
@@ -209,7 +219,7 @@ async fn serve(
         Then::GoOnForever => loop {
             stream.write_all(&[0; 8 * 1024]).await.ok()?;
         },
-        Then::Close | Then::StallBeforeHeaders => {}
+        Then::Close | Then::HangUp | Then::StallBeforeHeaders => {}
     }
     stream.shutdown().await.ok()
 }

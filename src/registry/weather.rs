@@ -1,0 +1,363 @@
+//! What a host can take, and what it says of itself by failing: how many requests are under way, a pause
+//! that it asked for, whether it is down, and whether trying again helps.
+//!
+//! The state of a host is a pure machine ([`Sky`]): what happened goes in with the time, whether to ask comes
+//! out. What surprises:
+//! - tries beyond the first are paid from a budget that answers fill, a fifth of a try each, so that a host
+//!   that is going down is not asked three times as much;
+//! - a host that failed several times in a row is left alone for a while; then one request finds out;
+//! - a pause (`Retry-After`, RFC 9110 section 10.2.3) that fits into the deadline is waited for, else everybody is
+//!   told at once, and nobody asks, until it is over.
+
+use super::error::failure;
+use crate::image::{Unresolved, UnresolvedKind};
+use moka::future::Cache;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+
+/// Requests under way to one host; others wait.
+const IN_FLIGHT: usize = 32;
+/// Failures in a row after which a host is left alone, and for how long.
+const FAILURES: u32 = 5;
+const LEFT_ALONE: Duration = Duration::from_secs(10);
+/// Tries beyond the first that can be saved up, in fifths.
+const SAVINGS: u32 = 50;
+const PRICE: u32 = 5;
+/// Most tries of one request.
+const TRIES: usize = 3;
+/// The longest random wait before the second and the third try.
+const WAITS: [Duration; TRIES - 1] = [Duration::from_millis(100), Duration::from_millis(400)];
+/// A failure that took longer than this is not tried again: the deadline is better spent on saying so.
+const QUICK: Duration = Duration::from_secs(1);
+/// A pause where the host names none, and the longest that is believed.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// The part of the time left that may be waited, a third: an answer now beats one that comes too late.
+const PART_FOR_WAITING: u32 = 3;
+/// What must be left after waiting, for the answer.
+const FOR_AN_ANSWER: Duration = Duration::from_millis(500);
+/// Hosts that are remembered; whoever writes a Pod can name any.
+const HOSTS: u64 = 10_000;
+const FORGOTTEN: Duration = Duration::from_mins(10);
+
+/// The hosts.
+pub(super) struct Weather {
+    hosts: Cache<String, Arc<Host>>,
+}
+
+struct Host {
+    sky: Mutex<Sky>,
+    slots: Arc<Semaphore>,
+}
+
+/// The right to ask a host once.
+pub(super) struct Pass {
+    host: Arc<Host>,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// An answer, whatever it says.
+    Answered,
+    /// An answer that says that the host cannot answer now (408, 425, 5xx).
+    Overloaded,
+    /// An answer with this status that asks for a pause (429, or 503 with `Retry-After`); how long, if it says
+    /// so.
+    Paused(u16, Option<Duration>),
+    /// No answer; why, and whether another connection may bring one.
+    Broken(String, bool),
+}
+
+/// What is known of a host.
+#[derive(Debug)]
+struct Sky {
+    /// Until when it asked for a pause, and with which status.
+    paused_until: Option<(Instant, u16)>,
+    failures: u32,
+    /// Why it failed last.
+    last: String,
+    /// Left alone until then; then one request may find out.
+    closed_until: Option<Instant>,
+    savings: u32,
+}
+
+/// Why a host is not asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Closed {
+    Paused(u16, Duration),
+    Down(String),
+}
+
+impl Weather {
+    pub(super) fn new() -> Self {
+        Self { hosts: Cache::builder().max_capacity(HOSTS).time_to_idle(FORGOTTEN).build() }
+    }
+
+    /// Waits for a turn to ask `host`.
+    ///
+    /// # Errors
+    /// Why it is not asked now.
+    pub(super) async fn enter(&self, host: &str, deadline: Instant) -> Result<Pass, Unresolved> {
+        let own = self.hosts.get_with_by_ref(host, async { Arc::new(Host::new()) }).await;
+        own.sky().ask(Instant::now()).map_err(|closed| closed.told(host))?;
+        let slot = timeout_at(deadline, Arc::clone(&own.slots).acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else {
+            let detail =
+                format!("{IN_FLIGHT} requests to {host} are under way, and none ended before the deadline");
+            return Err(failure(UnresolvedKind::Timeout, host, detail));
+        };
+        Ok(Pass { host: own, _slot: slot })
+    }
+}
+
+impl Host {
+    fn new() -> Self {
+        Self { sky: Mutex::new(Sky::new()), slots: Arc::new(Semaphore::new(IN_FLIGHT)) }
+    }
+
+    fn sky(&self) -> MutexGuard<'_, Sky> {
+        self.sky.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pass {
+    /// Notes what became of the request, the `nth` try (from 0), which took `elapsed`. Some: try again after
+    /// this time.
+    pub(super) fn tell(
+        self,
+        outcome: &Outcome,
+        nth: usize,
+        elapsed: Duration,
+        deadline: Instant,
+    ) -> Option<Duration> {
+        let now = Instant::now();
+        let mut sky = self.host.sky();
+        sky.note(outcome, now);
+        let wait = wait(outcome, nth, elapsed, random())?;
+        let left = deadline.saturating_duration_since(now);
+        let has_time = wait <= left / PART_FOR_WAITING && wait + FOR_AN_ANSWER < left;
+        (has_time && sky.pay()).then_some(wait)
+    }
+}
+
+impl Sky {
+    fn new() -> Self {
+        Self { paused_until: None, failures: 0, last: String::new(), closed_until: None, savings: SAVINGS }
+    }
+
+    fn ask(&mut self, now: Instant) -> Result<(), Closed> {
+        if let Some((until, status)) = self.paused_until.filter(|(until, _)| now < *until) {
+            return Err(Closed::Paused(status, until - now));
+        }
+        match self.closed_until {
+            Some(until) if now < until => Err(Closed::Down(self.last.clone())),
+            Some(_) => {
+                // This one finds out; until it has, others wait for another while.
+                self.closed_until = Some(now + LEFT_ALONE);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn note(&mut self, outcome: &Outcome, now: Instant) {
+        match outcome {
+            Outcome::Answered | Outcome::Overloaded => {
+                self.failures = 0;
+                self.closed_until = None;
+                self.savings = (self.savings + u32::from(*outcome == Outcome::Answered)).min(SAVINGS);
+            }
+            Outcome::Paused(status, pause) => {
+                self.failures = 0;
+                self.closed_until = None;
+                let until = now + pause.unwrap_or(PAUSE).min(LONGEST_PAUSE);
+                self.paused_until = self.paused_until.max(Some((until, *status)));
+            }
+            Outcome::Broken(why, _) => {
+                self.failures += 1;
+                self.last.clone_from(why);
+                if self.failures >= FAILURES {
+                    self.closed_until = Some(now + LEFT_ALONE);
+                }
+            }
+        }
+    }
+
+    /// Pays for another try, if it can.
+    fn pay(&mut self) -> bool {
+        let left = self.savings.checked_sub(PRICE);
+        self.savings = left.unwrap_or(self.savings);
+        left.is_some()
+    }
+}
+
+/// How long to wait before another try, if one may help. `random` is from 0 to 1.
+fn wait(outcome: &Outcome, nth: usize, elapsed: Duration, random: f64) -> Option<Duration> {
+    match outcome {
+        Outcome::Answered => None,
+        Outcome::Overloaded => WAITS.get(nth).map(|longest| longest.mul_f64(random)),
+        // Jitter, so that those who were sent away together do not come back together.
+        Outcome::Paused(_, pause) => {
+            let pause = pause.unwrap_or(PAUSE).min(LONGEST_PAUSE);
+            (nth == 0).then(|| pause + WAITS[0].mul_f64(random))
+        }
+        // A connection that was idle, or went to a replica that has gone: the next one is another.
+        Outcome::Broken(_, again) => (*again && nth == 0 && elapsed < QUICK).then_some(Duration::ZERO),
+    }
+}
+
+/// From 0 to 1. It only has to differ between processes and calls.
+fn random() -> f64 {
+    let bits = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or_default();
+    f64::from(bits) / f64::from(u32::MAX)
+}
+
+impl Closed {
+    fn told(self, host: &str) -> Unresolved {
+        match self {
+            Self::Paused(status, left) => {
+                let seconds = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+                let kind = UnresolvedKind::RateLimited { retry_after_seconds: Some(seconds) };
+                let detail = format!(
+                    "{host} answered {status} and asked for a pause, which lasts another {seconds} s"
+                );
+                Unresolved { status: Some(status), ..failure(kind, host, detail) }
+            }
+            Self::Down(last) => {
+                let detail =
+                    format!("{host} failed {FAILURES} times in a row and is left alone for a while: {last}");
+                failure(UnresolvedKind::Unreachable, host, detail)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn broken() -> Outcome {
+        Outcome::Broken("refused".to_owned(), true)
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_down_is_left_alone_and_then_asked_once() {
+        let (mut sky, start) = (Sky::new(), Instant::now());
+        for _ in 0..FAILURES {
+            assert_eq!(sky.ask(start), Ok(()));
+            sky.note(&broken(), start);
+        }
+        let down = Err(Closed::Down("refused".to_owned()));
+        assert_eq!(sky.ask(start + LEFT_ALONE - SECOND), down);
+        let later = start + LEFT_ALONE;
+        assert_eq!(sky.ask(later), Ok(()), "one finds out");
+        assert_eq!(sky.ask(later), down, "and only one");
+        sky.note(&broken(), later);
+        assert_eq!(sky.ask(later + SECOND), down);
+        let again = later + LEFT_ALONE;
+        assert_eq!(sky.ask(again), Ok(()));
+        sky.note(&Outcome::Answered, again);
+        assert_eq!((sky.ask(again), sky.ask(again)), (Ok(()), Ok(())), "it is back");
+    }
+
+    #[tokio::test]
+    async fn answers_in_between_mean_that_it_is_not_down() {
+        let (mut sky, now) = (Sky::new(), Instant::now());
+        for _ in 0..10 * FAILURES {
+            sky.note(&broken(), now);
+            sky.note(&Outcome::Overloaded, now);
+        }
+        assert_eq!(sky.ask(now), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_pause_holds_for_everybody_and_only_grows() {
+        let (mut sky, now) = (Sky::new(), Instant::now());
+        sky.note(&Outcome::Paused(429, Some(30 * SECOND)), now);
+        sky.note(&Outcome::Paused(429, None), now);
+        assert_eq!(sky.ask(now + 10 * SECOND), Err(Closed::Paused(429, 20 * SECOND)));
+        assert_eq!(sky.ask(now + 30 * SECOND), Ok(()));
+        sky.note(&Outcome::Paused(429, Some(Duration::from_secs(u64::MAX))), now);
+        assert_eq!(sky.ask(now + LONGEST_PAUSE), Ok(()), "nobody is believed for ever");
+        let told = Closed::Paused(503, Duration::from_millis(1500)).told("reg.io");
+        assert_eq!(told.kind, UnresolvedKind::RateLimited { retry_after_seconds: Some(2) });
+        assert_eq!(told.detail, "reg.io answered 503 and asked for a pause, which lasts another 2 s");
+    }
+
+    #[tokio::test]
+    async fn tries_are_paid_by_answers() {
+        let (mut sky, now) = (Sky::new(), Instant::now());
+        let saved = (0..100).filter(|_| sky.pay()).count();
+        assert_eq!(saved, usize::try_from(SAVINGS / PRICE).unwrap());
+        for _ in 0..PRICE {
+            assert!(!sky.pay());
+            sky.note(&Outcome::Overloaded, now);
+            sky.note(&Outcome::Answered, now);
+        }
+        assert!(sky.pay() && !sky.pay(), "five answers, one try");
+    }
+
+    #[test]
+    fn another_try_is_made_only_where_it_may_help() {
+        let quick = Duration::from_millis(5);
+        let ms = |ms| Some(Duration::from_millis(ms));
+        for (name, outcome, nth, elapsed, expected) in [
+            ("answered", Outcome::Answered, 0, quick, None),
+            ("overloaded", Outcome::Overloaded, 0, quick, ms(50)),
+            ("overloaded twice", Outcome::Overloaded, 1, quick, ms(200)),
+            ("overloaded three times", Outcome::Overloaded, 2, quick, None),
+            ("a pause", Outcome::Paused(429, Some(2 * SECOND)), 0, quick, ms(2050)),
+            ("a pause without an end", Outcome::Paused(429, None), 0, quick, ms(1050)),
+            ("a second pause", Outcome::Paused(429, None), 1, quick, None),
+            ("broken", broken(), 0, quick, ms(0)),
+            ("broken twice", broken(), 1, quick, None),
+            ("broken after long", broken(), 0, QUICK, None),
+            ("a certificate", Outcome::Broken("expired".to_owned(), false), 0, quick, None),
+        ] {
+            assert_eq!(wait(&outcome, nth, elapsed, 0.5), expected, "{name}");
+        }
+        assert!((0..100).map(|_| random()).all(|one| (0.0..=1.0).contains(&one)));
+        assert!(random().to_bits() != random().to_bits());
+    }
+
+    #[tokio::test]
+    async fn requests_to_one_host_wait_for_each_other_until_the_deadline() {
+        let weather = Weather::new();
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let mut under_way = Vec::new();
+        for _ in 0..IN_FLIGHT {
+            under_way.push(weather.enter("reg.io", deadline).await.ok().unwrap());
+        }
+        assert!(weather.enter("other.io", deadline).await.is_ok());
+        let failed = weather.enter("reg.io", deadline).await.err().unwrap();
+        assert_eq!(failed.kind, UnresolvedKind::Timeout);
+        assert_eq!(failed.detail, "32 requests to reg.io are under way, and none ended before the deadline");
+        drop(under_way.pop());
+        assert!(weather.enter("reg.io", Instant::now() + SECOND).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn there_must_be_time_for_another_try() {
+        let weather = Weather::new();
+        let now = Instant::now();
+        let tell = async |outcome: Outcome, left: Duration| {
+            let pass = weather.enter("reg.io", now + SECOND).await.ok().unwrap();
+            pass.tell(&outcome, 0, Duration::ZERO, now + left)
+        };
+        assert_eq!(tell(broken(), SECOND).await, Some(Duration::ZERO));
+        assert_eq!(tell(broken(), FOR_AN_ANSWER).await, None);
+        assert_eq!(tell(Outcome::Paused(429, Some(5 * SECOND)), 10 * SECOND).await, None);
+        assert!(weather.enter("reg.io", now + SECOND).await.is_err(), "all are told of the pause");
+    }
+}

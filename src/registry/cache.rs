@@ -151,13 +151,13 @@ impl Caches {
 
     /// A failure that is too fresh to ask again.
     pub(super) async fn failure(&self, source: &Source, what: &str) -> Option<Unresolved> {
-        self.failures.get(&source.key(what)).await
+        self.failures.get(&source.key_here(what)).await
     }
 
     /// Keeps a failure for a moment. A lack of time is the asker's own, so it is not kept.
     pub(super) async fn keep_failure(&self, source: &Source, what: &str, failure: &Unresolved) {
         if failure.kind != UnresolvedKind::Timeout {
-            self.failures.insert(source.key(what), failure.clone()).await;
+            self.failures.insert(source.key_here(what), failure.clone()).await;
         }
     }
 }

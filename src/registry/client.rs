@@ -173,7 +173,7 @@ impl Client {
         }
         let until = deadline.max(Instant::now() + FLIGHT_LIFE);
         let (caches, own, own_what) = (Arc::clone(&self.caches), source.clone(), what.to_owned());
-        let key = source.key(what);
+        let key = source.key_here(what);
         let flight = flights.join(&key, || async move {
             let result = work(until).await;
             match &result {

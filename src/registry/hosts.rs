@@ -1,7 +1,7 @@
 //! Where a registry is reached, and how its certificate is judged.
 //!
-//! In go a reference's domain and what the hosts folder says of it, out comes an [`Endpoint`]. The
-//! folder is read whole when Hullmark starts. As in containerd, the first folder of
+//! In go a reference's domain and what the hosts folder says of it, out come [`Endpoint`]s: mirrors in the order
+//! of the file, then the registry itself. The folder is read whole when Hullmark starts. As in containerd, the first folder of
 //! `<host>_<port>_`, `<host>:<port>` and `_default` that exists counts, alone. Without one, the
 //! registry is asked over https at its own name; Docker Hub's is `registry-1.docker.io`.
 
@@ -9,9 +9,10 @@ mod file;
 
 use super::SettingsError;
 use file::{HostsFile, Server};
+use reqwest::header::{HeaderName, HeaderValue};
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -29,6 +30,18 @@ pub(super) struct TlsProfile {
     pub(super) roots: Arc<[u8]>,
     /// Take any certificate.
     pub(super) skip_verify: bool,
+    /// What is shown of ourselves; none: nothing.
+    pub(super) identity: Option<ClientIdentity>,
+}
+
+/// A client certificate with its key, as PEM; it is never printed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClientIdentity(pub(super) Arc<[u8]>);
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientIdentity")
+    }
 }
 
 /// Where one registry is asked.
@@ -42,6 +55,8 @@ pub(super) struct Endpoint {
     pub(super) namespace: Option<String>,
     /// Whether it is the registry itself, or a mirror that must not see the registry's credentials.
     pub(super) trusted: bool,
+    /// Sent to this host with each request, and to no other.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The settings of all hosts.
@@ -93,26 +108,37 @@ impl Hosts {
         self.files.values().flat_map(|file| file.servers().map(|server| (&server.tls, &file.path)))
     }
 
-    /// Where references to `domain` are asked.
+    /// Where references to `domain` are asked: its mirrors in the order of the file, then the registry itself.
+    /// A mirror that may not say what a tag points to (no `resolve`) is for references `by_digest` alone.
     ///
     /// # Errors
     /// A text, if the domain makes no URL (a port beyond 65535).
-    pub(super) fn endpoint(&self, domain: &str) -> Result<Endpoint, String> {
+    pub(super) fn endpoints(&self, domain: &str, by_digest: bool) -> Result<Vec<Endpoint>, String> {
         let own = if domain == "docker.io" { DOCKER_HUB } else { domain };
         let own =
             || Url::parse(&format!("https://{own}/v2/")).map_err(|e| format!("{domain} makes no URL: {e}"));
-        let Some(file) = self.file(domain) else {
-            let (base, tls) = (own()?, TlsProfile::default());
-            return Ok(Endpoint { base, tls, namespace: None, trusted: true });
-        };
-        let mirror = file.hosts.iter().find(|host| host.can_resolve);
-        let Server { base, tls, .. } = mirror.unwrap_or(&file.server);
-        let base = base.clone().map_or_else(own, Ok)?;
-        let host = authority(&base);
-        let trusted = mirror.is_none() || host == domain || (domain == "docker.io" && host == DOCKER_HUB);
-        let is_proxy = host != domain && !(domain == "docker.io" && host == DOCKER_HUB);
-        let namespace = is_proxy.then(|| domain.to_owned());
-        Ok(Endpoint { base, tls: tls.clone(), namespace, trusted })
+        let file = self.file(domain);
+        let mirrors = file.into_iter().flat_map(|file| &file.hosts);
+        let mirrors = mirrors.filter(|host| host.can_pull && (host.can_resolve || by_digest));
+        let registry = file.map_or_else(Server::default, |file| file.server.clone());
+        let places = mirrors.map(|mirror| (mirror, false)).chain([(&registry, true)]);
+        let mut endpoints: Vec<Endpoint> = Vec::new();
+        for (Server { base, tls, headers, .. }, is_registry) in places {
+            let base = base.clone().map_or_else(own, Ok)?;
+            let host = authority(&base);
+            let is_own = host == domain || (domain == "docker.io" && host == DOCKER_HUB);
+            // A table for the registry itself says how it is reached; it is not asked twice.
+            if endpoints.iter().all(|before| before.base != base) {
+                endpoints.push(Endpoint {
+                    base,
+                    tls: tls.clone(),
+                    namespace: (!is_own).then(|| domain.to_owned()),
+                    trusted: is_registry || is_own,
+                    headers: headers.clone(),
+                });
+            }
+        }
+        Ok(endpoints)
     }
 
     /// How the certificate of `url` is judged, when an exchange with `via` leads there: as its own
@@ -123,7 +149,7 @@ impl Hosts {
         }
         let skip_verify = via.tls.skip_verify && url.host_str() == via.base.host_str();
         self.server(url).map_or_else(
-            || TlsProfile { roots: Arc::clone(&via.tls.roots), skip_verify },
+            || TlsProfile { roots: Arc::clone(&via.tls.roots), skip_verify, identity: None },
             |own| own.tls.clone(),
         )
     }

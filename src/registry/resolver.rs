@@ -8,7 +8,7 @@ use super::{
     cache::{StoredConfig, StoredDocument},
     client::{Client, Wanted},
     error::{deadline as deadline_passed, failure},
-    hosts::Endpoint,
+    hosts::{Endpoint, authority},
     source::{Identities, Source},
     transport::Transport,
 };
@@ -77,13 +77,28 @@ impl Resolver {
         deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         let domain = reference.domain();
-        let endpoint = self
-            .transport
-            .hosts()
-            .endpoint(domain)
-            .map_err(|why| failure(UnresolvedKind::Misconfigured, domain, why))?;
-        let tries = self.tries(reference, platforms, credentials, &endpoint, deadline);
-        timeout_at(deadline, tries).await.unwrap_or_else(|_| Err(deadline_passed(domain)))
+        let endpoints = self.transport.hosts().endpoints(domain, reference.digest().is_some());
+        let endpoints = endpoints.map_err(|why| failure(UnresolvedKind::Misconfigured, domain, why))?;
+        let mut of_mirrors = String::new();
+        for (nth, endpoint) in endpoints.iter().enumerate() {
+            let is_last = nth + 1 == endpoints.len();
+            // A mirror that is slow must leave time for what comes after it.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let until = if is_last { deadline } else { deadline - left / 2 };
+            let tries = self.tries(reference, platforms, credentials, endpoint, until);
+            let result = timeout_at(until, tries).await;
+            match result.unwrap_or_else(|_| Err(deadline_passed(&authority(&endpoint.base)))) {
+                Err(failed) if !is_last => {
+                    let _ = write!(of_mirrors, " (before, a mirror: {})", failed.detail);
+                }
+                Err(failed) => {
+                    return Err(Unresolved { detail: failed.detail + &of_mirrors, ..failed });
+                }
+                Ok(image) => return Ok(image),
+            }
+        }
+        // There is always the registry itself.
+        Err(failure(UnresolvedKind::Misconfigured, domain, "there is no host to ask"))
     }
 
     async fn tries(

@@ -68,6 +68,11 @@ impl Source {
         format!("{} {}/{} {what}", self.identity, self.domain, self.path)
     }
 
+    /// The same, for what holds at this place alone: a mirror's failure is not the registry's.
+    pub(super) fn key_here(&self, what: &str) -> String {
+        format!("{} {}", self.endpoint.base, self.key(what))
+    }
+
     /// Host and port of the registry.
     pub(super) fn host(&self) -> String {
         authority(&self.endpoint.base)

@@ -17,7 +17,8 @@ use crate::image::{Unresolved, UnresolvedKind};
 use reqwest::{
     Certificate, Client, Method, Response, StatusCode,
     header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
+        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
+        HeaderValue,
     },
     redirect::Policy,
 };
@@ -200,6 +201,12 @@ impl Transport {
         if let Some(accept) = outgoing.accept {
             request = request.header(ACCEPT, accept);
         }
+        if same_origin(url, &outgoing.via.base) {
+            let own = |name: &HeaderName| *name == AUTHORIZATION && authorization.is_some();
+            for (name, value) in outgoing.via.headers.iter().filter(|(name, _)| !own(name)) {
+                request = request.header(name, value);
+            }
+        }
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
@@ -241,7 +248,12 @@ impl Transport {
             return Ok(client.clone());
         }
         let roots = Certificate::from_pem_bundle(&profile.roots).map_err(|e| e.to_string())?;
-        let client = Client::builder()
+        let mut builder = Client::builder();
+        if let Some(identity) = &profile.identity {
+            let identity = reqwest::Identity::from_pem(&identity.0);
+            builder = builder.identity(identity.map_err(|_| "its `client` cannot be used".to_owned())?);
+        }
+        let client = builder
             .user_agent(concat!("hullmark/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .retry(reqwest::retry::never())

@@ -4,6 +4,7 @@
 
 mod content;
 mod lies;
+mod mirrors;
 mod protocol;
 mod redirects;
 mod server;

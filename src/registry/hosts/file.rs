@@ -4,8 +4,9 @@
 //! not know either are refused with the nearest one that it does. Keys that Hullmark does not
 //! honour yet become notes, so that nothing is dropped silently.
 
-use super::{DOCKER_HUB, TlsProfile};
+use super::{ClientIdentity, DOCKER_HUB, TlsProfile};
 use crate::{nearest::nearest, registry::SettingsError};
+use reqwest::header::{HeaderName, HeaderValue};
 use std::{
     fs,
     ops::Range,
@@ -20,7 +21,7 @@ const HOST_KEYS: [&str; 7] =
 /// Keys of the top level only.
 const TOP_KEYS: [&str; 2] = ["server", "host"];
 /// Known to containerd, not honoured here.
-const UNSUPPORTED: [&str; 3] = ["client", "header", "dial_timeout"];
+const UNSUPPORTED: [&str; 1] = ["dial_timeout"];
 /// What containerd may be told that a host can do.
 const CAPABILITIES: [&str; 3] = ["pull", "resolve", "push"];
 
@@ -44,8 +45,12 @@ pub(super) struct Server {
     pub(super) base: Option<Url>,
     /// How its certificate is judged.
     pub(super) tls: TlsProfile,
-    /// Whether it may say what a tag points to, and serve it.
+    /// Whether it may serve content.
+    pub(super) can_pull: bool,
+    /// Whether it may say what a tag points to.
     pub(super) can_resolve: bool,
+    /// Sent with each request.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl HostsFile {
@@ -98,13 +103,6 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        let usable = hosts.iter().filter(|host: &&Server| host.can_resolve).count();
-        if usable > 1 || hosts.len() > usable {
-            self.notes.push(format!(
-                "{}: of the [host] tables only the first that can pull and resolve is used",
-                self.path.display()
-            ));
-        }
         Ok(HostsFile { path: self.path.to_owned(), server, hosts, notes: self.notes })
     }
 
@@ -131,7 +129,7 @@ impl Reader<'_> {
 
     /// The keys that the top and the tables share.
     fn server(&mut self, table: &DeTable<'_>, top: bool) -> Result<Server, SettingsError> {
-        let mut server = Server { can_resolve: true, ..Server::default() };
+        let mut server = Server { can_pull: true, can_resolve: true, ..Server::default() };
         for (key, value) in table {
             let (name, value, span) = (key.get_ref().as_ref(), value.get_ref(), value.span());
             match name {
@@ -141,7 +139,13 @@ impl Reader<'_> {
                     server.tls.skip_verify =
                         flag.ok_or_else(|| self.error(&span, "`skip_verify` is neither true nor false"))?;
                 }
-                "capabilities" => server.can_resolve = self.can_resolve(value, &span)?,
+                "capabilities" => {
+                    let names = self.capabilities(value, &span)?;
+                    let has = |name: &str| names.iter().any(|n| n == name);
+                    (server.can_pull, server.can_resolve) = (has("pull"), has("pull") && has("resolve"));
+                }
+                "header" => server.headers = self.headers(value, &span)?,
+                "client" => server.tls.identity = self.identity(value, &span)?,
                 name if UNSUPPORTED.contains(&name) => self.notes.push(format!(
                     "{}:{}: `{name}` is not honoured by Hullmark",
                     self.path.display(),
@@ -185,13 +189,64 @@ impl Reader<'_> {
         Ok(url)
     }
 
-    fn can_resolve(&self, value: &DeValue<'_>, span: &Range<usize>) -> Result<bool, SettingsError> {
+    fn capabilities(&self, value: &DeValue<'_>, span: &Range<usize>) -> Result<Vec<String>, SettingsError> {
         let names = self.strings(value, span, "capabilities")?;
         if let Some(unknown) = names.iter().find(|name| !CAPABILITIES.contains(&name.as_str())) {
             return Err(self.error(span, &format!("there is no capability `{unknown}`")));
         }
-        let has = |name: &str| names.iter().any(|n| n == name);
-        Ok(has("pull") && has("resolve"))
+        Ok(names)
+    }
+
+    /// The `header` table: a value or several by name. Values may be secrets, so no error shows one.
+    fn headers(
+        &self,
+        value: &DeValue<'_>,
+        span: &Range<usize>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, SettingsError> {
+        let table = value.as_table().ok_or_else(|| self.error(span, "`header` is not a table"))?;
+        let mut headers = Vec::new();
+        for (name, values) in table {
+            let text = name.get_ref().as_ref();
+            let said = |what: &str| self.error(&name.span(), &format!("the header {text:?} {what}"));
+            let name = HeaderName::try_from(text).map_err(|_| said("has no name that HTTP takes"))?;
+            for one in self.strings(values.get_ref(), &values.span(), text)? {
+                let mut value =
+                    HeaderValue::try_from(one).map_err(|_| said("has a value that HTTP does not take"))?;
+                value.set_sensitive(true);
+                headers.push((name.clone(), value));
+            }
+        }
+        Ok(headers)
+    }
+
+    /// `client`: a file with certificate and key, or a pair of files; of several, containerd shows any, and
+    /// here it is the first.
+    fn identity(
+        &mut self,
+        value: &DeValue<'_>,
+        span: &Range<usize>,
+    ) -> Result<Option<ClientIdentity>, SettingsError> {
+        let list = value.as_array();
+        let (first, count) = match list {
+            Some(list) => (list.iter().next().map(toml::Spanned::get_ref), list.iter().count()),
+            None => (Some(value), 1),
+        };
+        let Some(first) = first else { return Ok(None) };
+        if count > 1 {
+            let line = self.line(span);
+            self.notes.push(format!("{}:{line}: only the first `client` is used", self.path.display()));
+        }
+        let mut pem = Vec::new();
+        for name in self.strings(first, span, "client")?.into_iter().filter(|name| !name.is_empty()) {
+            let path = self.folder.join(name);
+            let read = fs::read(&path);
+            pem.extend(read.map_err(|e| self.error(span, &format!("{}: {e}", path.display())))?);
+            pem.push(b'\n');
+        }
+        // The error of a key would quote it.
+        reqwest::Identity::from_pem(&pem)
+            .map_err(|_| self.error(span, "`client` is not a certificate and its key (PEM)"))?;
+        Ok(Some(ClientIdentity(pem.into())))
     }
 
     /// The certificates of `ca`: a path or several, relative to the file's folder.

@@ -16,8 +16,12 @@ fn load(files: &[(&str, &str)]) -> Hosts {
     Hosts::load(folder(files).path()).unwrap_or_else(|e| panic!("{e}"))
 }
 
+fn first(hosts: &Hosts, domain: &str) -> Endpoint {
+    hosts.endpoints(domain, false).expect("endpoints").remove(0)
+}
+
 fn base(hosts: &Hosts, domain: &str) -> String {
-    hosts.endpoint(domain).expect("an endpoint").base.to_string()
+    first(hosts, domain).base.to_string()
 }
 
 fn certificate() -> String {
@@ -105,6 +109,15 @@ fn bad_files_are_refused_with_their_place() {
         ("missing certificate", "ca = 'none.pem'", "none.pem: No such file"),
         ("certificate that is none", "ca = ['hosts.toml']", "holds no PEM certificate"),
         ("certificate of another type", "ca = 7", "neither a string nor a list"),
+        ("missing client certificate", "client = 'none.pem'", "none.pem: No such file"),
+        ("client certificate that is none", "client = 'hosts.toml'", "`client` is not a certificate"),
+        ("headers that are no table", "header = 'x: hunter2'", "`header` is not a table"),
+        ("header without a name", "[header]\n'a b' = 'hunter2'", "has no name that HTTP takes"),
+        (
+            "header on two lines",
+            "[header]\nx = \"hunter2\\n\"",
+            "the header \"x\" has a value that HTTP does not take",
+        ),
     ];
     for (name, content, expected) in rows {
         let folder = folder(&[("reg.io/hosts.toml", content)]);
@@ -122,19 +135,88 @@ fn certificates_are_read_from_the_files_folder() {
     let pem = certificate();
     let toml = "ca = ['a.pem', 'sub/b.pem']\nskip_verify = true";
     let hosts = load(&[("reg.io/hosts.toml", toml), ("reg.io/a.pem", &pem), ("reg.io/sub/b.pem", &pem)]);
-    let tls = hosts.endpoint("reg.io").expect("an endpoint").tls;
+    let tls = first(&hosts, "reg.io").tls;
     assert_eq!(*tls.roots, *format!("{pem}\n{pem}\n").as_bytes());
     assert!(tls.skip_verify);
 }
 
 #[test]
 fn what_is_not_honoured_is_said() {
-    let toml = "dial_timeout = '1s'\n[host.'https://m.io']\nclient = 'x.pem'\n[host.'https://n.io'.header]\nx = 'hunter2'";
-    let notes = load(&[("reg.io/hosts.toml", toml)]).notes().join("\n");
-    for expected in [":1: `dial_timeout`", ":3: `client`", "`header`", "only the first that can pull"] {
+    let pair = identity();
+    let toml = "dial_timeout = '1s'\n[host.'https://m.io']\nclient = ['a.pem', 'b.pem']";
+    let files = [("reg.io/hosts.toml", toml), ("reg.io/a.pem", &pair), ("reg.io/b.pem", &pair)];
+    let notes = load(&files).notes().join("\n");
+    for expected in [":1: `dial_timeout`", ":3: only the first `client`"] {
         assert!(notes.contains(expected), "{expected} is not in {notes}");
     }
-    assert!(!notes.contains("hunter2"));
+}
+
+/// A certificate with its key.
+fn identity() -> String {
+    let made = rcgen::generate_simple_self_signed(["me".to_owned()]).expect("a certificate");
+    made.cert.pem() + &made.signing_key.serialize_pem()
+}
+
+#[test]
+fn mirrors_come_in_order_and_the_registry_last() {
+    let rows: [(&str, &str, bool, &[&str]); 7] = [
+        ("no file", "", false, &["https://reg.io/v2/"]),
+        (
+            "two mirrors",
+            "[host.'https://z.io']\n[host.'https://a.io']",
+            false,
+            &["https://z.io/v2/", "https://a.io/v2/", "https://reg.io/v2/"],
+        ),
+        (
+            "another server",
+            "server = 'https://s.io'\n[host.'https://z.io']",
+            false,
+            &["https://z.io/v2/", "https://s.io/v2/"],
+        ),
+        (
+            "one that serves content only, for a tag",
+            "[host.'https://z.io']\ncapabilities = ['pull']",
+            false,
+            &["https://reg.io/v2/"],
+        ),
+        (
+            "the same, for a digest",
+            "[host.'https://z.io']\ncapabilities = ['pull']",
+            true,
+            &["https://z.io/v2/", "https://reg.io/v2/"],
+        ),
+        ("one for pushing", "[host.'https://z.io']\ncapabilities = ['push']", true, &["https://reg.io/v2/"]),
+        ("the registry as its own mirror", "[host.'https://reg.io']", false, &["https://reg.io/v2/"]),
+    ];
+    for (name, toml, by_digest, expected) in rows {
+        let hosts = load(&[("reg.io/hosts.toml", toml)]);
+        let found = hosts.endpoints("reg.io", by_digest).expect("endpoints");
+        let bases: Vec<&str> = found.iter().map(|endpoint| endpoint.base.as_str()).collect();
+        assert_eq!(bases, expected, "{name}");
+    }
+}
+
+#[test]
+fn headers_and_client_certificates_are_of_their_host_and_never_printed() {
+    let pair = identity();
+    let (certificate, key) = pair.split_at(pair.find("-----BEGIN PRIVATE").expect("a key"));
+    let toml = "[host.'https://m.io']\nclient = [['c.pem', 'k.pem']]\n\
+                [host.'https://m.io'.header]\nx-team = ['shop', 'web']\nauthorization = 'Basic hunter2'";
+    let hosts = load(&[("reg.io/hosts.toml", toml), ("reg.io/c.pem", certificate), ("reg.io/k.pem", key)]);
+    let found = hosts.endpoints("reg.io", false).expect("endpoints");
+    let mut headers: Vec<String> = found[0]
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
+        .collect();
+    headers.sort();
+    assert_eq!(headers, ["authorization: Basic hunter2", "x-team: shop", "x-team: web"]);
+    assert!(found[0].tls.identity.is_some() && found[1].tls.identity.is_none());
+    assert!(found[1].headers.is_empty());
+    let printed = format!("{hosts:?} {found:?}");
+    assert!(!printed.contains("hunter2") && !printed.contains("PRIVATE"), "{printed}");
+    let other = hosts.profile(&"https://cdn.io/x".parse().expect("a URL"), &found[0]);
+    assert_eq!(other.identity, None, "another host gets no certificate of ours");
 }
 
 #[test]
@@ -145,7 +227,7 @@ fn mirrors_are_told_the_registry_and_not_trusted_with_its_credentials() {
         ("docker.io/hosts.toml", "[host.'https://registry-1.docker.io']"),
     ]);
     let found = |domain: &str| {
-        let endpoint = hosts.endpoint(domain).expect("an endpoint");
+        let endpoint = first(&hosts, domain);
         (endpoint.namespace, endpoint.trusted)
     };
     assert_eq!(found("reg.io"), (Some("reg.io".to_owned()), true), "`server` is the registry, elsewhere");
@@ -163,7 +245,7 @@ fn other_hosts_are_judged_by_their_own_settings_else_by_the_registrys_roots() {
         ("auth.io/hosts.toml", "server = 'https://auth.io'"),
         ("lab.io/hosts.toml", "server = 'http://lab.io:5000'"),
     ]);
-    let via = hosts.endpoint("reg.io").expect("an endpoint");
+    let via = first(&hosts, "reg.io");
     let profile = |url: &str| hosts.profile(&url.parse().expect("a URL"), &via);
     assert_eq!(profile("https://reg.io/x"), via.tls);
     assert!(profile("https://reg.io:8443/token").skip_verify, "the same name on another port");

@@ -1,8 +1,13 @@
 //! TLS: whose certificates are taken, and what is never done over plain http.
 
 use super::{Client, Reply, Server, Shelf, UnresolvedKind, assert_failed, basic};
+use crate::support::Authority;
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 
@@ -116,4 +121,35 @@ async fn a_plain_http_token_server_is_refused_unless_it_is_configured() {
     let configured = (tokens.authority(), format!("server = 'http://{}'", tokens.authority()));
     let client = Client::with(&[own, configured], &[("ca.pem", &pem)]);
     client.resolve_as(&image, &[basic("me", "hunter2")]).await.expect("an image");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_where_the_hosts_file_says_so() {
+    let authority = Authority::new();
+    let (leaf, me) = (authority.leaf(), authority.client("hullmark", "webhooks"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der()).expect("a root");
+    let callers = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_client_cert_verifier(callers.build().expect("a verifier"))
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(leaf.certificate.as_bytes()).expect("a certificate")],
+            PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).expect("a key"),
+        )
+        .expect("a certificate with its key");
+    let server = honest(TlsAcceptor::from(Arc::new(config))).await;
+    let (ca, one_file) = (authority.pem(), format!("{}{}", me.certificate, me.key));
+    let beside =
+        [("ca.pem", ca.as_str()), ("me.pem", &one_file), ("me.crt", &me.certificate), ("me.key", &me.key)];
+    let image = format!("{}/app:1", server.authority());
+    for toml in ["ca = 'ca.pem'\nclient = 'me.pem'", "ca = 'ca.pem'\nclient = [['me.crt', 'me.key']]"] {
+        let client = Client::with(&[(server.authority(), toml.to_owned())], &beside);
+        client.resolve(&image).await.expect("an image");
+    }
+    let failed =
+        Client::with(&[(server.authority(), "ca = 'ca.pem'".to_owned())], &beside).failure(&image).await;
+    assert_failed(&failed, UnresolvedKind::Tls, "CertificateRequired");
 }

@@ -1,0 +1,107 @@
+//! Mirrors of a hosts.toml: asked first and in order, never with the registry's credentials, and never the
+//! reason that an image cannot be looked at.
+
+use super::{Client, Reply, Server, Shelf, UnresolvedKind, assert_failed, basic};
+use std::time::Duration;
+
+/// A client for `registry.test`, which is `upstream`, with these mirrors; `more` goes to the first one's table.
+fn mirrored(mirrors: &[&Server], upstream: &Server, more: &str) -> Client {
+    let table = |(nth, mirror): (usize, &&Server)| {
+        let more = if nth == 0 { more } else { "" };
+        format!("[host.'http://{}']\n{more}\n", mirror.authority())
+    };
+    let tables: String = mirrors.iter().enumerate().map(table).collect();
+    let toml = format!("server = 'http://{}'\n{tables}", upstream.authority());
+    Client::with(&[("registry.test".to_owned(), toml)], &[])
+}
+
+async fn truthful() -> Server {
+    let shelf = Shelf::with_image();
+    Server::start(move |seen| shelf.serve(seen)).await
+}
+
+/// The upstream wants a user and a password.
+async fn private() -> Server {
+    let shelf = Shelf::with_image();
+    Server::start(move |seen| match seen.header("authorization") {
+        Some(_) => shelf.serve(seen),
+        None => Reply::challenge("Basic realm=\"upstream\""),
+    })
+    .await
+}
+
+type Make = fn() -> Reply;
+
+const IMAGE: &str = "registry.test/app:1";
+
+#[tokio::test]
+async fn a_mirror_that_answers_is_all_that_is_asked() {
+    let (mirror, second, upstream) = (truthful().await, truthful().await, private().await);
+    let more = format!("[host.'http://{}'.header]\nx-team = 'shop'", mirror.authority());
+    let client = mirrored(&[&mirror, &second], &upstream, &more);
+    client.resolve_as(IMAGE, &[basic("alice", "s3cret")]).await.expect("an image");
+    assert_eq!(mirror.targets().len(), 2);
+    for seen in mirror.seen() {
+        assert!(seen.target.ends_with("?ns=registry.test"), "{}", seen.target);
+        assert_eq!(seen.header("authorization"), None, "its credentials are the registry's alone");
+        assert_eq!(seen.header("x-team"), Some("shop"));
+    }
+    assert!(second.targets().is_empty() && upstream.targets().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_mirror_cannot_give_the_next_one_does() {
+    let rows: [(&str, Make); 6] = [
+        ("not there", || Reply::new(404, "")),
+        ("not allowed", || Reply::challenge("Basic realm=\"mirror\"")),
+        ("overloaded", || Reply::new(503, "")),
+        ("gone", || Reply::new(200, "").hanging_up()),
+        ("still", || Reply::new(200, "").stalling()),
+        ("something else", || Reply::new(200, "<html>login</html>").with("content-type", "text/html")),
+    ];
+    for (name, reply) in rows {
+        let (mirror, second, upstream) =
+            (Server::start(move |_| reply()).await, truthful().await, private().await);
+        let client = mirrored(&[&mirror, &second], &upstream, "");
+        let resolved = client.resolve(IMAGE).await;
+        assert!(resolved.is_ok(), "{name}: {resolved:?}");
+        assert_eq!((second.targets().len(), upstream.targets().len()), (2, 0), "{name}");
+
+        let alone = mirrored(&[&mirror], &upstream, "");
+        let resolved = alone.resolve_as(IMAGE, &[basic("alice", "s3cret")]).await;
+        assert!(resolved.is_ok(), "{name}: {resolved:?}");
+        assert!(mirror.seen().iter().all(|seen| seen.header("authorization").is_none()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn when_nobody_can_the_registrys_word_counts_and_the_mirrors_is_told() {
+    let (mirror, upstream) = (
+        Server::start(|_| Reply::new(503, "")).await,
+        Server::start(|_| Reply::new(404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#)).await,
+    );
+    let failed = mirrored(&[&mirror], &upstream, "").failure(IMAGE).await;
+    assert_failed(&failed, UnresolvedKind::NotFound, "no such tag or digest (before, a mirror: ");
+    assert!(failed.detail.contains(&format!("{} answered 503", mirror.authority())), "{failed}");
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_down_is_skipped_for_a_while() {
+    let (mirror, upstream) = (Server::start(|_| Reply::new(200, "").hanging_up()).await, truthful().await);
+    let client = mirrored(&[&mirror], &upstream, "");
+    for nth in 0..8 {
+        // None of these is there, so each is asked of both.
+        client.failure(&format!("registry.test/app{nth}:1")).await;
+    }
+    let asked = mirror.targets().len();
+    client.resolve(IMAGE).await.expect("an image");
+    assert_eq!(mirror.targets().len(), asked, "it is left alone");
+}
+
+#[tokio::test]
+async fn a_mirror_that_stalls_leaves_time_for_the_registry() {
+    let (mirror, upstream) = (Server::start(|_| Reply::new(200, "").stalling()).await, truthful().await);
+    let client = mirrored(&[&mirror], &upstream, "");
+    let resolved = client.resolve_within(IMAGE, &[], Duration::from_secs(1)).await;
+    assert!(resolved.is_ok(), "{resolved:?}");
+}

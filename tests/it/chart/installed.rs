@@ -79,7 +79,8 @@ async fn the_chart_comes_and_goes() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/install.yaml");
     let apply = ["apply", "--server-side", "--force-conflicts", "--filename", manifest];
     release.plane.kubectl(apply).await.succeeded();
-    release.plane.kubectl(["delete", "--timeout=60s", "--filename", manifest]).await.succeeded();
+    // Definitions that were made a moment ago may take minutes to go; the next test waits for that.
+    release.plane.kubectl(["delete", "--wait=false", "--filename", manifest]).await.succeeded();
 }
 
 /// What came before is a chart of an older version, with policies of the chart and of its users in place.

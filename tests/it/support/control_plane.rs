@@ -78,10 +78,11 @@ impl ControlPlane {
         self.helm(["uninstall", "hullmark", "-n", "hullmark", "--no-hooks", "--ignore-not-found"])
             .await
             .succeeded();
-        self.kubectl(["delete", "namespace", "hullmark", "--ignore-not-found"]).await.succeeded();
+        let wait = "--timeout=5m";
+        self.kubectl(["delete", "namespace", "hullmark", "--ignore-not-found", wait]).await.succeeded();
         let ours = ["clusterimageconfigpolicies", "imageconfigpolicies", "imageconfigexceptions"];
         let crds = ours.map(|plural| format!("crd/{plural}.hullmark.dev"));
-        let delete = ["delete".to_owned(), "--ignore-not-found".to_owned()];
+        let delete = ["delete", "--ignore-not-found", wait].map(str::to_owned);
         self.kubectl(delete.into_iter().chain(crds)).await.succeeded();
     }
 

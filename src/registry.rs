@@ -17,6 +17,7 @@ mod client;
 mod error;
 mod flight;
 mod hosts;
+mod pools;
 mod redirect;
 mod resolver;
 mod source;
@@ -32,7 +33,6 @@ use crate::{
 use auth::Authorizer;
 use cache::Caches;
 use client::Client;
-use hosts::Hosts;
 use ipnet::IpNet;
 use moka::future::Cache;
 use resolver::Resolver;
@@ -55,6 +55,8 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long a host may send nothing.
     pub idle_timeout: Duration,
+    /// How long it is believed what a tag points to.
+    pub tag_life: Duration,
 }
 
 impl Default for Settings {
@@ -66,6 +68,7 @@ impl Default for Settings {
             observer: None,
             connect_timeout: Duration::from_secs(3),
             idle_timeout: Duration::from_secs(5),
+            tag_life: Duration::from_mins(1),
         }
     }
 }
@@ -79,6 +82,7 @@ impl fmt::Debug for Settings {
             .field("observed", &self.observer.is_some())
             .field("connect_timeout", &self.connect_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("tag_life", &self.tag_life)
             .finish()
     }
 }
@@ -96,7 +100,7 @@ pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 pub struct Exchange {
     /// What it was for.
     pub purpose: Purpose,
-    /// `GET` or `POST`.
+    /// `GET`, `HEAD` or `POST`.
     pub method: &'static str,
     /// The URL; values in its query are masked, but for `service`, `scope` and `ns`.
     pub url: String,
@@ -147,12 +151,20 @@ impl Registry {
     /// # Errors
     /// [`SettingsError`] when a `hosts.toml` or a certificate that it names cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let mut hosts = settings.hosts_dir.as_deref().map(Hosts::load).transpose()?.unwrap_or_default();
-        hosts.add(&settings.hosts)?;
-        let transport = Arc::new(Transport::new(hosts, settings)?);
+        let tag_life = settings.tag_life;
+        let transport = Arc::new(Transport::new(settings)?);
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&transport)));
-        let resolver = Resolver::new(transport, Client::new(authorizer));
+        let resolver = Resolver::new(transport, Client::new(authorizer, tag_life));
         Ok(Self { resolver: Arc::new(resolver) })
+    }
+
+    /// Reads the hosts folder again; whether something has changed. What cannot be used changes nothing. It
+    /// reads files, so it belongs on a thread that may wait.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn reload(&self) -> Result<bool, SettingsError> {
+        self.resolver.reload()
     }
 
     /// What the hosts folder says that is not honoured, to be shown at the start.

@@ -28,6 +28,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often certificate files are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(1);
+/// How often the hosts folder is looked at.
+const HOSTS_CHECK: Duration = Duration::from_secs(5);
 /// Time for requests in flight, after the drain: the longest that the API server waits.
 const FINISH: Duration = Duration::from_secs(30);
 /// The version of this program.
@@ -73,6 +75,9 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     for note in registry.notes().into_iter().chain(sources.credentials.notes()) {
         tracing::warn!(note, "registry settings");
     }
+    if args.registry.hosts_dir.is_some() {
+        tokio::spawn(keep_hosts_fresh(registry.clone()));
+    }
     let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
     let news = sources.news.clone();
     let webhook = Webhook {
@@ -102,6 +107,31 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     announce(args, &running, &certificates, news.policies());
     tokio::spawn(news.tell(running.readiness.clone(), recorder));
     Ok(running)
+}
+
+/// Reads the hosts folder again and again; what is broken is told once, and changes nothing.
+async fn keep_hosts_fresh(registry: Registry) {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(HOSTS_CHECK).await;
+        let reading = registry.clone();
+        let reloaded = tokio::task::spawn_blocking(move || reading.reload()).await;
+        match reloaded {
+            Ok(Ok(true)) => tracing::info!(notes = registry.notes().join("; "), "registry settings reloaded"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) if told.as_ref() == Some(&error) => continue,
+            Ok(Err(error)) => {
+                tracing::error!(
+                    error = error.to_string(),
+                    "registry settings are broken; the last good ones are in force"
+                );
+                told = Some(error);
+                continue;
+            }
+            Err(panic) => tracing::error!(error = panic.to_string(), "reading registry settings failed"),
+        }
+        told = None;
+    }
 }
 
 /// How strict answers are.

@@ -12,7 +12,7 @@ use super::{
     hosts::authority,
     source::{Source, basic},
     token::{self, Token},
-    transport::{Incoming, Outgoing, Transport},
+    transport::{Incoming, Outgoing, Payload, Transport},
 };
 use crate::{
     credential::Credentials,
@@ -55,6 +55,17 @@ pub(super) struct Authorizer {
     flights: Flights<Result<Held, Unresolved>>,
 }
 
+/// A request for something of a repository, before it is known who asks.
+pub(super) struct Asked {
+    pub(super) purpose: Purpose,
+    pub(super) url: Url,
+    pub(super) payload: Payload,
+    /// `Accept`, for manifests.
+    pub(super) accept: Option<&'static str>,
+    /// Most bytes that a successful answer may have.
+    pub(super) limit: usize,
+}
+
 /// What was sent to prove who asks.
 struct Proof {
     header: HeaderValue,
@@ -72,27 +83,24 @@ impl Authorizer {
         }
     }
 
-    /// Asks `source` for `url`. Any answer but 401 is given as it is; a 401 that stands is an error.
+    /// Asks `source` for what is `asked`. Any answer but 401 is given as it is; a 401 that stands is an error.
     pub(super) async fn get(
         self: &Arc<Self>,
         source: &Source,
-        purpose: Purpose,
-        url: &Url,
-        accept: Option<&'static str>,
-        limit: usize,
+        asked: &Asked,
         deadline: Instant,
     ) -> Result<Incoming, Unresolved> {
         let (mut learned, mut renewed) = (false, false);
         loop {
             let proof = self.proof(source, deadline).await?;
             let outgoing = Outgoing {
-                purpose,
-                url: url.clone(),
-                accept,
+                purpose: asked.purpose,
+                url: asked.url.clone(),
+                accept: asked.accept,
                 authorization: proof.as_ref().map(|proof| proof.header.clone()),
-                form: None,
+                payload: asked.payload.clone(),
                 via: &source.endpoint,
-                limit,
+                limit: asked.limit,
                 redirects: 5,
                 deadline,
             };
@@ -140,7 +148,7 @@ impl Authorizer {
             url: source.endpoint.base.clone(),
             accept: None,
             authorization: None,
-            form: None,
+            payload: Payload::Get,
             via: &source.endpoint,
             limit: TOKEN_LIMIT,
             redirects: 0,
@@ -287,7 +295,7 @@ impl Authorizer {
             url,
             accept: None,
             authorization,
-            form,
+            payload: form.map_or(Payload::Get, Payload::Form),
             via: &source.endpoint,
             limit: TOKEN_LIMIT,
             redirects: TOKEN_REDIRECTS,

@@ -14,8 +14,6 @@ use std::{sync::Arc, time::Duration};
 const CONTENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Most tags, permissions and failures that are remembered.
 const RECORDS: u64 = 100_000;
-/// How long a tag is taken to point to what it pointed to.
-const TAG_LIFE: Duration = Duration::from_mins(1);
 /// How long credentials that could read a digest are taken to be good for it.
 const ACCESS_LIFE: Duration = Duration::from_mins(5);
 /// How long a failure is told again without asking.
@@ -84,6 +82,8 @@ pub(super) struct Caches {
     configs: Cache<Digest, Arc<StoredConfig>>,
     images: Cache<ImageKey, Arc<PlatformImage>>,
     tags: Cache<String, Digest>,
+    /// The same, for longer: to be asked about, not to be believed.
+    last_of_tags: Cache<String, Digest>,
     access: Cache<String, ()>,
     failures: Cache<String, Unresolved>,
 }
@@ -99,8 +99,9 @@ fn records<T: Clone + Send + Sync + 'static>(life: Duration) -> Cache<String, T>
     Cache::builder().max_capacity(RECORDS).time_to_live(life).build()
 }
 
-impl Default for Caches {
-    fn default() -> Self {
+impl Caches {
+    /// `tag_life`: how long it is believed what a tag points to.
+    pub(super) fn new(tag_life: Duration) -> Self {
         Self {
             documents: by_weight(),
             configs: by_weight(),
@@ -110,14 +111,13 @@ impl Default for Caches {
                     u32::try_from(3 * image.raw_config.len() + 1024).unwrap_or(u32::MAX)
                 })
                 .build(),
-            tags: records(TAG_LIFE),
+            tags: records(tag_life),
+            last_of_tags: records(ACCESS_LIFE),
             access: records(ACCESS_LIFE),
             failures: records(FAILURE_LIFE),
         }
     }
-}
 
-impl Caches {
     /// The content of `digest`, if `source` may read it.
     pub(super) async fn content<T: Digested>(&self, source: &Source, digest: &Digest) -> Option<Arc<T>> {
         self.access.get(&source.key(&digest.to_string())).await?;
@@ -145,7 +145,13 @@ impl Caches {
         self.tags.get(&source.key(tag)).await
     }
 
+    /// What `tag` pointed to when it was asked last.
+    pub(super) async fn last_of_tag(&self, source: &Source, tag: &str) -> Option<Digest> {
+        self.last_of_tags.get(&source.key(tag)).await
+    }
+
     pub(super) async fn keep_tag(&self, source: &Source, tag: &str, digest: &Digest) {
+        self.last_of_tags.insert(source.key(tag), digest.clone()).await;
         self.tags.insert(source.key(tag), digest.clone()).await;
     }
 

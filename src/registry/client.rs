@@ -5,12 +5,12 @@
 
 use super::{
     Digested, Purpose,
-    auth::Authorizer,
+    auth::{Asked, Authorizer},
     cache::{Caches, ImageKey, StoredConfig, StoredDocument},
     error::{deadline as deadline_passed, failure, from_answer},
     flight::Flights,
     source::Source,
-    transport::Incoming,
+    transport::{Incoming, Payload},
 };
 use crate::image::{
     Descriptor, Digest, Document, Freshness, ImageConfig, InvalidConfig, InvalidDocument, MediaType,
@@ -79,8 +79,9 @@ impl Wanted {
 }
 
 impl Client {
-    pub(super) fn new(authorizer: Arc<Authorizer>) -> Self {
-        Self { authorizer, caches: Arc::default(), board: Board::default() }
+    /// `tag_life`: how long it is believed what a tag points to.
+    pub(super) fn new(authorizer: Arc<Authorizer>, tag_life: Duration) -> Self {
+        Self { authorizer, caches: Arc::new(Caches::new(tag_life)), board: Board::default() }
     }
 
     /// Whether `source` can be told of `wanted` without asking the registry.
@@ -111,7 +112,10 @@ impl Client {
         let what = key("manifests", &wanted.name(), size);
         let (fetch, own) = (self.fetch(), source.clone());
         let work = move |until| async move {
-            let document = fetch.document(&own, &wanted, until).await?;
+            let document = match fetch.unchanged(&own, &wanted, until).await {
+                Some(document) => document,
+                None => fetch.document(&own, &wanted, until).await?,
+            };
             if let Wanted::Tag(tag) = &wanted {
                 fetch.caches.keep_tag(&own, tag, &document.digest).await;
             }
@@ -191,14 +195,6 @@ impl Client {
     }
 }
 
-/// A request below a registry's base.
-struct Ask {
-    purpose: Purpose,
-    path: String,
-    accept: Option<&'static str>,
-    limit: usize,
-}
-
 /// What a flight needs.
 struct Fetch {
     authorizer: Arc<Authorizer>,
@@ -219,9 +215,8 @@ impl Fetch {
             (data, source.host(), declared.map(|d| d.media_type.to_string()))
         } else {
             let limit = limit(source, declared.map(|d| d.size), &name)?;
-            let path = format!("{}/manifests/{}", source.path, wanted.name());
-            let ask = Ask { purpose: Purpose::Manifest, path, accept: Some(MediaType::ACCEPT), limit };
-            let answer = self.get(source, ask, deadline).await.map_err(|e| lie(e, declared, &name))?;
+            let asked = manifest(source, &wanted.name(), Payload::Get, limit)?;
+            let answer = self.get(source, &asked, deadline).await.map_err(|e| lie(e, declared, &name))?;
             let content_type =
                 answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
             verify(&answer, wanted.digest(), declared.map(|d| d.size), &name)?;
@@ -252,9 +247,9 @@ impl Fetch {
             (data, source.host())
         } else {
             let limit = limit(source, Some(wanted.size), &name)?;
-            let path = format!("{}/blobs/{}", source.path, wanted.digest);
-            let ask = Ask { purpose: Purpose::Config, path, accept: None, limit };
-            let answer = self.get(source, ask, deadline).await.map_err(|e| lie(e, Some(wanted), &name))?;
+            let url = url(source, &format!("{}/blobs/{}", source.path, wanted.digest))?;
+            let asked = Asked { purpose: Purpose::Config, url, payload: Payload::Get, accept: None, limit };
+            let answer = self.get(source, &asked, deadline).await.map_err(|e| lie(e, Some(wanted), &name))?;
             verify(&answer, Some(&wanted.digest), Some(wanted.size), &name)?;
             (answer.body, answer.host)
         };
@@ -269,9 +264,26 @@ impl Fetch {
         Ok(Arc::new(StoredConfig { digest: wanted.digest.clone(), config, raw: body.into() }))
     }
 
-    async fn get(&self, source: &Source, ask: Ask, deadline: Instant) -> Result<Incoming, Unresolved> {
-        let url = url(source, &ask.path)?;
-        let answer = self.authorizer.get(source, ask.purpose, &url, ask.accept, ask.limit, deadline).await?;
+    /// The content that a tag pointed to when it was asked last, if a HEAD says that it still does: that counts
+    /// towards nobody's limit (Docker Hub's is for GET), and carries nothing. Whatever else comes of it, the GET
+    /// that follows finds out better.
+    async fn unchanged(
+        &self,
+        source: &Source,
+        wanted: &Wanted,
+        deadline: Instant,
+    ) -> Option<Arc<StoredDocument>> {
+        let Wanted::Tag(tag) = wanted else { return None };
+        let last = self.caches.last_of_tag(source, tag).await?;
+        let content = self.caches.content::<StoredDocument>(source, &last).await?;
+        let asked = manifest(source, tag, Payload::Head, 0).ok()?;
+        let answer = self.authorizer.get(source, &asked, deadline).await.ok()?;
+        let says = answer.headers.get("docker-content-digest")?.to_str().ok()?;
+        (answer.status.as_u16() == 200 && says == last.to_string()).then_some(content)
+    }
+
+    async fn get(&self, source: &Source, asked: &Asked, deadline: Instant) -> Result<Incoming, Unresolved> {
+        let answer = self.authorizer.get(source, asked, deadline).await?;
         if answer.status.as_u16() == 200 {
             return Ok(answer);
         }
@@ -283,6 +295,11 @@ impl Fetch {
 /// The key of a flight and of its failure. The same digest with another declared size is another one.
 fn key(kind: &str, name: &str, size: Option<u64>) -> String {
     format!("{kind}/{name} {}", size.map(|size| size.to_string()).unwrap_or_default())
+}
+
+fn manifest(source: &Source, name: &str, payload: Payload, limit: usize) -> Result<Asked, Unresolved> {
+    let url = url(source, &format!("{}/manifests/{name}", source.path))?;
+    Ok(Asked { purpose: Purpose::Manifest, url, payload, accept: Some(MediaType::ACCEPT), limit })
 }
 
 fn url(source: &Source, path: &str) -> Result<Url, Unresolved> {

@@ -1,7 +1,7 @@
 //! Where a registry is reached, and how its certificate is judged.
 //!
 //! In go a reference's domain and what the hosts folder says of it, out come [`Endpoint`]s: mirrors in the order
-//! of the file, then the registry itself. The folder is read whole when Hullmark starts. As in containerd, the first folder of
+//! of the file, then the registry itself. The folder is read whole, or not at all. As in containerd, the first folder of
 //! `<host>_<port>_`, `<host>:<port>` and `_default` that exists counts, alone. Without one, the
 //! registry is asked over https at its own name; Docker Hub's is `registry-1.docker.io`.
 
@@ -60,12 +60,22 @@ pub(super) struct Endpoint {
 }
 
 /// The settings of all hosts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Hosts {
     files: BTreeMap<String, HostsFile>,
 }
 
 impl Hosts {
+    /// Reads what `settings` name: the folder, and the texts.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) fn of(folder: Option<&Path>, texts: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
+        let mut hosts = folder.map(Self::load).transpose()?.unwrap_or_default();
+        hosts.add(texts)?;
+        Ok(hosts)
+    }
+
     /// Reads every `hosts.toml` below `folder`.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ pub(super) fn check(outgoing: &Outgoing<'_>, hops: usize, from: &Url, to: &Url) 
     if hops >= outgoing.redirects {
         return refuse(format!("{host} redirects further than the {} hops allowed", outgoing.redirects));
     }
-    if outgoing.form.is_some() {
+    if outgoing.payload.is_secret() {
         return refuse(format!("{host} redirects a request whose body is a secret; it was not followed"));
     }
     if !matches!(to.scheme(), "http" | "https") {

@@ -5,6 +5,7 @@
 //! one after a 401 or 403, and no anonymous attempt if there are any.
 
 use super::{
+    SettingsError,
     cache::{StoredConfig, StoredDocument},
     client::{Client, Wanted},
     error::{deadline as deadline_passed, failure},
@@ -63,6 +64,10 @@ struct Walk<'a> {
 impl Resolver {
     pub(super) fn new(transport: Arc<Transport>, client: Client) -> Self {
         Self { transport, client, identities: Identities::default() }
+    }
+
+    pub(super) fn reload(&self) -> Result<bool, SettingsError> {
+        self.transport.reload()
     }
 
     pub(super) fn notes(&self) -> Vec<String> {

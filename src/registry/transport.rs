@@ -10,21 +10,22 @@ use super::{
     address::AddressGuard,
     error::{deadline as deadline_passed, failure, from_transport, retry_after},
     hosts::{Endpoint, Hosts, TlsProfile, authority, same_origin},
+    pools::Pools,
     redirect,
     weather::{Outcome, Weather},
 };
 use crate::image::{Unresolved, UnresolvedKind};
 use reqwest::{
-    Certificate, Client, Method, Response, StatusCode,
+    Method, Response, StatusCode,
     header::{
         ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
         HeaderValue,
     },
-    redirect::Policy,
 };
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout_at};
@@ -32,12 +33,6 @@ use url::Url;
 
 /// What is read of an answer that is no success.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
-/// Longest list of headers taken over HTTP/2.
-const HEADER_LIST_LIMIT: u32 = 16 * 1024;
-/// Load balancers close idle connections after a minute or more; we close first.
-const POOL_IDLE: Duration = Duration::from_secs(55);
-/// Idle connections kept for one host.
-const POOL_SIZE: usize = 16;
 
 /// A request.
 pub(super) struct Outgoing<'a> {
@@ -47,8 +42,7 @@ pub(super) struct Outgoing<'a> {
     pub(super) accept: Option<&'static str>,
     /// `Authorization`, for the host of `url` alone.
     pub(super) authorization: Option<HeaderValue>,
-    /// If given, this is a POST of a form.
-    pub(super) form: Option<String>,
+    pub(super) payload: Payload,
     /// The registry on whose behalf this is sent.
     pub(super) via: &'a Endpoint,
     /// Most bytes that a successful answer may have.
@@ -56,6 +50,39 @@ pub(super) struct Outgoing<'a> {
     /// Most redirects that are followed.
     pub(super) redirects: usize,
     pub(super) deadline: Instant,
+}
+
+/// What is sent.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Payload {
+    Get,
+    /// Headers alone are wanted.
+    Head,
+    /// A POST of a form, which holds a secret.
+    Form(String),
+}
+
+impl Payload {
+    fn method(&self) -> Method {
+        match self {
+            Self::Get => Method::GET,
+            Self::Head => Method::HEAD,
+            Self::Form(_) => Method::POST,
+        }
+    }
+
+    /// As it is shown.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Form(_) => "POST",
+        }
+    }
+
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self, Self::Form(_))
+    }
 }
 
 /// An answer, read to its end.
@@ -70,40 +97,57 @@ pub(super) struct Incoming {
     pub(super) crossed: bool,
 }
 
-/// The connections, one pool for each way of judging certificates.
+/// The way to the hosts.
 pub(super) struct Transport {
-    hosts: Hosts,
+    hosts: RwLock<Arc<Hosts>>,
+    folder: Option<PathBuf>,
+    texts: BTreeMap<String, String>,
     weather: Weather,
     guard: AddressGuard,
     observer: Option<Observer>,
-    connect_timeout: Duration,
-    idle_timeout: Duration,
-    clients: Mutex<BTreeMap<TlsProfile, Client>>,
+    pools: Pools,
 }
 
 impl Transport {
     /// # Errors
-    /// [`SettingsError`] if a certificate of a `hosts.toml` cannot be a root.
-    pub(super) fn new(hosts: Hosts, settings: Settings) -> Result<Self, SettingsError> {
-        // reqwest asks for the process's provider; another caller may have installed it before.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    /// [`SettingsError`] if a `hosts.toml` cannot be read, or a certificate of it cannot be a root.
+    pub(super) fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let guard = AddressGuard::new(settings.allow_addresses);
         let transport = Self {
-            hosts,
+            hosts: RwLock::default(),
+            folder: settings.hosts_dir,
+            texts: settings.hosts,
             weather: Weather::new(),
-            guard: AddressGuard::new(settings.allow_addresses),
+            pools: Pools::new(guard.clone(), settings.connect_timeout, settings.idle_timeout),
+            guard,
             observer: settings.observer,
-            connect_timeout: settings.connect_timeout,
-            idle_timeout: settings.idle_timeout,
-            clients: Mutex::default(),
         };
-        for (profile, file) in transport.hosts.profiles().filter(|(tls, _)| !tls.roots.is_empty()) {
-            transport.client(profile).map_err(|e| SettingsError(format!("{}: {e}", file.display())))?;
-        }
+        transport.reload()?;
         Ok(transport)
     }
 
-    pub(super) fn hosts(&self) -> &Hosts {
-        &self.hosts
+    /// Reads the hosts folder again; whether something has changed. What cannot be used changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn reload(&self) -> Result<bool, SettingsError> {
+        let hosts = Hosts::of(self.folder.as_deref(), &self.texts)?;
+        if hosts == *self.hosts() {
+            return Ok(false);
+        }
+        for (profile, file) in hosts.profiles().filter(|(tls, _)| !tls.roots.is_empty()) {
+            let said = |e| SettingsError(format!("{}: {e}", file.display()));
+            self.pools.client(profile).map_err(said)?;
+        }
+        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(hosts);
+        // Connections to what is no longer so are let go; the others are made anew.
+        self.pools.clear();
+        Ok(true)
+    }
+
+    /// The settings of all hosts, as they are now.
+    pub(super) fn hosts(&self) -> Arc<Hosts> {
+        Arc::clone(&self.hosts.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends a request, follows redirects and reads the answer.
@@ -146,7 +190,7 @@ impl Transport {
             let result = self.once(outgoing, request, url, host).await;
             let outcome = outcome(&result);
             let wait = pass.tell(&outcome, nth, started.elapsed(), outgoing.deadline);
-            let Some(wait) = wait.filter(|_| outgoing.form.is_none()) else { return result };
+            let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else { return result };
             sleep(wait).await;
             nth += 1;
         }
@@ -162,7 +206,7 @@ impl Transport {
     ) -> Result<Answer, Unresolved> {
         let mut told = Exchange {
             purpose: outgoing.purpose,
-            method: if outgoing.form.is_some() { "POST" } else { "GET" },
+            method: outgoing.payload.name(),
             url: shown(url),
             status: None,
             bytes: 0,
@@ -187,17 +231,17 @@ impl Transport {
         // Plain http needs no roots, so a machine without any can still use it.
         let profile = match url.scheme() {
             "http" => TlsProfile { skip_verify: true, ..TlsProfile::default() },
-            _ => self.hosts.profile(url, outgoing.via),
+            _ => self.hosts().profile(url, outgoing.via),
         };
-        let client = self.client(&profile).map_err(|e| {
+        let client = self.pools.client(&profile).map_err(|e| {
             let detail = format!(
                 "no certificate can be checked: {e}; install the system's CA certificates or name some as `ca` in a \
                  hosts.toml"
             );
             failure(UnresolvedKind::Misconfigured, &authority(url), detail)
         })?;
-        let method = if outgoing.form.is_some() { Method::POST } else { Method::GET };
-        let mut request = client.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request =
+            client.request(outgoing.payload.method(), url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some(accept) = outgoing.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -210,7 +254,7 @@ impl Transport {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        if let Some(form) = &outgoing.form {
+        if let Payload::Form(form) = &outgoing.payload {
             request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
         }
         Ok(request)
@@ -236,43 +280,6 @@ impl Transport {
         }
         let body = read(response, host, limit, &mut told.bytes).await?;
         Ok(Answer { status, headers, body })
-    }
-
-    /// The pool of one way of judging certificates.
-    ///
-    /// Roots are the system's (the platform verifier finds them, `SSL_CERT_FILE` included) and the
-    /// profile's. A system without any is an error only where no others are given.
-    fn client(&self, profile: &TlsProfile) -> Result<Client, String> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(profile) {
-            return Ok(client.clone());
-        }
-        let roots = Certificate::from_pem_bundle(&profile.roots).map_err(|e| e.to_string())?;
-        let mut builder = Client::builder();
-        if let Some(identity) = &profile.identity {
-            let identity = reqwest::Identity::from_pem(&identity.0);
-            builder = builder.identity(identity.map_err(|_| "its `client` cannot be used".to_owned())?);
-        }
-        let client = builder
-            .user_agent(concat!("hullmark/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .dns_resolver(self.guard.clone())
-            .connect_timeout(self.connect_timeout)
-            .read_timeout(self.idle_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_SIZE)
-            .http2_max_header_list_size(HEADER_LIST_LIMIT)
-            .tls_certs_merge(roots)
-            .tls_danger_accept_invalid_certs(profile.skip_verify)
-            .build()
-            .map_err(|e| {
-                let cause = std::error::Error::source(&e).map(ToString::to_string);
-                cause.unwrap_or_else(|| e.to_string())
-            })?;
-        clients.insert(profile.clone(), client.clone());
-        Ok(client)
     }
 }
 

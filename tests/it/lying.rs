@@ -8,6 +8,7 @@ mod mirrors;
 mod protocol;
 mod redirects;
 mod server;
+mod tags;
 mod tls;
 mod weather;
 
@@ -31,7 +32,7 @@ use tokio::time::Instant;
 struct Client {
     registry: Registry,
     exchanges: Arc<Mutex<Vec<Exchange>>>,
-    _hosts: TempDir,
+    hosts: TempDir,
 }
 
 impl Client {
@@ -43,6 +44,11 @@ impl Client {
 
     /// Knows these `hosts.toml` files, and other files to lie beside each.
     fn with(hosts: &[(String, String)], beside: &[(&str, &str)]) -> Self {
+        Self::believing(hosts, beside, Settings::default().tag_life)
+    }
+
+    /// The same; what a tag points to is believed for `tag_life`.
+    fn believing(hosts: &[(String, String)], beside: &[(&str, &str)], tag_life: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (host, toml) in hosts {
             let own = folder.path().join(host);
@@ -60,9 +66,10 @@ impl Client {
             observer: Some(Arc::new(move |exchange| told.lock().expect("a lock").push(exchange.clone()))),
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_millis(700),
+            tag_life,
             ..Settings::default()
         };
-        Self { registry: Registry::new(settings).expect("valid settings"), exchanges, _hosts: folder }
+        Self { registry: Registry::new(settings).expect("valid settings"), exchanges, hosts: folder }
     }
 
     async fn resolve(&self, image: &str) -> Result<Arc<ResolvedImage>, Unresolved> {

@@ -26,7 +26,7 @@ const UNSUPPORTED: [&str; 1] = ["dial_timeout"];
 const CAPABILITIES: [&str; 3] = ["pull", "resolve", "push"];
 
 /// A file's content.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct HostsFile {
     /// Where it was read.
     pub(super) path: PathBuf,
@@ -39,7 +39,7 @@ pub(super) struct HostsFile {
 }
 
 /// One place to ask.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Server {
     /// The API's base, ending with a slash; none: the registry's own name over https.
     pub(super) base: Option<Url>,

@@ -55,6 +55,11 @@ impl Shelf {
         self.content.insert(path.to_owned(), (media_type.to_owned(), bytes.to_owned()));
     }
 
+    /// What is there.
+    pub(super) fn bytes(&self, path: &str) -> Vec<u8> {
+        self.content[path].1.clone()
+    }
+
     /// Answers as an honest registry without authentication.
     pub(super) fn serve(&self, seen: &Seen) -> Reply {
         let path = seen.target.split('?').next().unwrap_or_default().trim_start_matches("/v2/");

@@ -105,3 +105,20 @@ async fn a_mirror_that_stalls_leaves_time_for_the_registry() {
     let resolved = client.resolve_within(IMAGE, &[], Duration::from_secs(1)).await;
     assert!(resolved.is_ok(), "{resolved:?}");
 }
+
+#[tokio::test]
+async fn a_hosts_folder_is_read_again_whole_or_not_at_all() {
+    let (old, new) = (truthful().await, truthful().await);
+    let toml = |server: &Server| format!("server = 'http://{}'", server.authority());
+    let client = Client::with(&[("registry.test".to_owned(), toml(&old))], &[]);
+    let file = client.hosts.path().join("registry.test/hosts.toml");
+    assert_eq!(client.registry.reload(), Ok(false), "nothing has changed");
+    std::fs::write(&file, "server = 7").unwrap();
+    let error = client.registry.reload().unwrap_err().to_string();
+    assert!(error.contains("registry.test/hosts.toml:1: `server` is not a string"), "{error}");
+    client.resolve(IMAGE).await.expect("an image, from where it was before");
+    std::fs::write(&file, toml(&new)).unwrap();
+    assert_eq!(client.registry.reload(), Ok(true));
+    client.failure("registry.test/other:1").await;
+    assert_eq!((old.targets().len(), new.targets().len()), (2, 1));
+}

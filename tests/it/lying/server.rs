@@ -211,6 +211,9 @@ async fn serve(
         tokio::time::sleep(stall).await;
     }
     stream.write_all(reply.head().as_bytes()).await.ok()?;
+    if seen.method == "HEAD" {
+        return stream.shutdown().await.ok();
+    }
     let end = if reply.then == Then::StallInBody { reply.body.len() / 2 } else { reply.body.len() };
     stream.write_all(&reply.body[..end]).await.ok()?;
     stream.flush().await.ok()?;

@@ -8,9 +8,25 @@ mod glob;
 mod keychain;
 
 pub use docker_config::{CredentialHelper, DockerConfig, InvalidDockerConfig};
-pub use keychain::Keychain;
+pub use keychain::{Keychain, matches_image};
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
+
+/// The credentials that may be used for one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// For the registry that the reference names, in the order to try; empty: anonymous.
+    pub registry: Vec<Credentials>,
+    /// For each mirror of it, by host and port: a mirror never sees the registry's.
+    pub mirrors: BTreeMap<String, Vec<Credentials>>,
+}
+
+impl From<Vec<Credentials>> for Access {
+    /// Without any for mirrors.
+    fn from(registry: Vec<Credentials>) -> Self {
+        Self { registry, mirrors: BTreeMap::new() }
+    }
+}
 
 /// What authenticates to one registry. `Debug` never shows a secret.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -9,7 +9,7 @@ mod summary;
 use crate::{
     cli::{InspectArgs, InspectOutput},
     image::{PlatformFilter, PlatformImage, Reference, ResolvedImage, Unresolved, UnresolvedKind},
-    review::{FindCredentials, ResolveImage},
+    review::{self, FindCredentials, ResolveImage},
 };
 use anyhow::{Result, bail};
 use report::Report;
@@ -72,8 +72,8 @@ async fn look_at<R: ResolveImage, C: FindCredentials>(
         })?;
     let platforms =
         PlatformFilter { nodes: args.platform.clone().map(|platform| vec![platform]), terms: vec![] };
-    let credentials = credentials.find(&reference, None).await;
-    images.resolve(&reference, &platforms, &credentials, deadline).await
+    let access = review::access(images, credentials, &reference, None).await;
+    images.resolve(&reference, &platforms, &access, deadline).await
 }
 
 /// The config blobs, byte for byte, one after the other.

@@ -3,13 +3,15 @@
 //! In go a reference, platforms and credentials, out comes a [`ResolvedImage`] or the reason why
 //! there is none. From the outside in: `resolver` walks from a reference to the configs of its
 //! platforms, `client` fetches and verifies one document (with `cache` and `flight`), `auth`
-//! answers challenges (`challenge`, `token`), `transport` does one exchange within its limits,
-//! and `hosts` and `address` say where it may go. `error` makes failures readable.
+//! answers challenges (`challenge`, `token`), `transport` does one exchange within its limits (`answer`
+//! reads it, `weather` says whether to ask at all), and `registries`, `hosts`, `address` and `proxy` say
+//! where it may go. `error` makes failures readable, `observe` tells what was exchanged.
 //!
 //! Limits: manifests and configs 4 MiB, token answers and error bodies 64 KiB, indexes nested at
-//! most three deep, 32 documents, 5 redirects (3 for tokens), 5 credentials. No proxy is used.
+//! most three deep, 32 documents, 5 redirects (3 for tokens), 5 credentials.
 
 mod address;
+mod answer;
 mod auth;
 mod cache;
 mod challenge;
@@ -17,16 +19,22 @@ mod client;
 mod error;
 mod flight;
 mod hosts;
+mod observe;
 mod pools;
+mod proxy;
 mod redirect;
+mod registries;
 mod resolver;
 mod source;
 mod token;
 mod transport;
 mod weather;
 
+pub use observe::{Exchange, Observer, Purpose, RateLimit};
+pub use proxy::ProxySettings;
+
 use crate::{
-    credential::Credentials,
+    credential::Access,
     image::{Digest, PlatformFilter, Reference, ResolvedImage, Unresolved},
     review::ResolveImage,
 };
@@ -35,6 +43,7 @@ use cache::Caches;
 use client::Client;
 use ipnet::IpNet;
 use moka::future::Cache;
+use registries::Registries;
 use resolver::Resolver;
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -47,8 +56,16 @@ pub struct Settings {
     pub hosts_dir: Option<PathBuf>,
     /// The text of further `hosts.toml` files by host, for callers that have no folder.
     pub hosts: BTreeMap<String, String>,
+    /// `--allow-registry`: patterns of the registries that may be asked; none: every one.
+    pub allow_registries: Vec<String>,
+    /// `--deny-registry`: patterns of those that may not.
+    pub deny_registries: Vec<String>,
     /// `--allow-address`: ranges that are dialled although they are refused by default.
     pub allow_addresses: Vec<IpNet>,
+    /// `--refuse-address`: further ranges that are not dialled.
+    pub refuse_addresses: Vec<IpNet>,
+    /// Where there is no direct way.
+    pub proxies: ProxySettings,
     /// Told of every HTTP exchange; must not block.
     pub observer: Option<Observer>,
     /// How long a connection may take to be made, TLS included.
@@ -64,7 +81,11 @@ impl Default for Settings {
         Self {
             hosts_dir: None,
             hosts: BTreeMap::new(),
+            allow_registries: Vec::new(),
+            deny_registries: Vec::new(),
             allow_addresses: Vec::new(),
+            refuse_addresses: Vec::new(),
+            proxies: ProxySettings::default(),
             observer: None,
             connect_timeout: Duration::from_secs(3),
             idle_timeout: Duration::from_secs(5),
@@ -78,7 +99,11 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("hosts_dir", &self.hosts_dir)
             .field("hosts", &self.hosts.keys())
+            .field("allow_registries", &self.allow_registries)
+            .field("deny_registries", &self.deny_registries)
             .field("allow_addresses", &self.allow_addresses)
+            .field("refuse_addresses", &self.refuse_addresses)
+            .field("proxies", &self.proxies)
             .field("observed", &self.observer.is_some())
             .field("connect_timeout", &self.connect_timeout)
             .field("idle_timeout", &self.idle_timeout)
@@ -91,39 +116,6 @@ impl fmt::Debug for Settings {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(pub String);
-
-/// Is told of every HTTP exchange, when it is over.
-pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
-
-/// One HTTP request and its answer, without secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    /// What it was for.
-    pub purpose: Purpose,
-    /// `GET`, `HEAD` or `POST`.
-    pub method: &'static str,
-    /// The URL; values in its query are masked, but for `service`, `scope` and `ns`.
-    pub url: String,
-    /// The answer's status; none if there was no answer.
-    pub status: Option<u16>,
-    /// Bytes of the answer's body that were read.
-    pub bytes: u64,
-    /// From sending the request to the end of the answer, connecting included.
-    pub elapsed: Duration,
-}
-
-/// What an exchange was for. A redirect keeps the purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
-    /// A manifest or an index.
-    Manifest,
-    /// A config blob.
-    Config,
-    /// A token.
-    Token,
-    /// `/v2/`, asked only because a 401 did not say what is wanted.
-    Ping,
-}
 
 /// Content that is known by its digest.
 trait Digested: Send + Sync + Sized + 'static {
@@ -149,12 +141,13 @@ impl Registry {
     /// Reads the hosts folder and prepares the connections. Nothing is dialled.
     ///
     /// # Errors
-    /// [`SettingsError`] when a `hosts.toml` or a certificate that it names cannot be used.
+    /// [`SettingsError`] when a `hosts.toml`, a certificate that it names or a proxy cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         let tag_life = settings.tag_life;
+        let registries = Registries::new(settings.allow_registries.clone(), settings.deny_registries.clone());
         let transport = Arc::new(Transport::new(settings)?);
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&transport)));
-        let resolver = Resolver::new(transport, Client::new(authorizer, tag_life));
+        let resolver = Resolver::new(registries, transport, Client::new(authorizer, tag_life));
         Ok(Self { resolver: Arc::new(resolver) })
     }
 
@@ -181,13 +174,17 @@ impl fmt::Debug for Registry {
 }
 
 impl ResolveImage for Registry {
+    fn at_mirrors(&self, reference: &Reference) -> Vec<(String, Reference)> {
+        self.resolver.at_mirrors(reference)
+    }
+
     async fn resolve(
         &self,
         reference: &Reference,
         platforms: &PlatformFilter,
-        credentials: &[Credentials],
+        access: &Access,
         deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
-        self.resolver.resolve(reference, platforms, credentials, deadline).await
+        self.resolver.resolve(reference, platforms, access, deadline).await
     }
 }

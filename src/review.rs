@@ -1,7 +1,7 @@
 //! The one use case: resolve every image, then judge once. Every front door comes through here.
 
 use crate::{
-    credential::Credentials,
+    credential::{Access, Credentials},
     image::{Platform, PlatformFilter, Reference, ResolvedImage, Unresolved, UnresolvedKind},
     policy::{Fact, Namespace, PolicySet, Subject, Verdict},
     workload::{ImageUse, Workload},
@@ -12,18 +12,37 @@ use tokio::{sync::watch, time::Instant};
 
 /// Resolves references. Implemented by the registry edge.
 pub trait ResolveImage: Send + Sync {
-    /// Resolves `reference` for the platforms that `platforms` chooses, with the first of
-    /// `credentials` that may read it (none: anonymously), before `deadline`.
+    /// What the image is called at the mirrors that would be asked for it, each with its host and port.
+    fn at_mirrors(&self, _reference: &Reference) -> Vec<(String, Reference)> {
+        Vec::new()
+    }
+
+    /// Resolves `reference` for the platforms that `platforms` chooses, with the first credentials of
+    /// `access` that may read it (none: anonymously), before `deadline`.
     fn resolve(
         &self,
         reference: &Reference,
         platforms: &PlatformFilter,
-        credentials: &[Credentials],
+        access: &Access,
         deadline: Instant,
     ) -> impl Future<Output = Result<Arc<ResolvedImage>, Unresolved>> + Send;
 }
 
-/// Finds the credentials that may read an image. Implemented by auth files, later by pull secrets.
+/// The credentials for an image, and those for its mirrors.
+pub async fn access<R: ResolveImage, C: FindCredentials>(
+    images: &R,
+    credentials: &C,
+    reference: &Reference,
+    workload: Option<&Workload>,
+) -> Access {
+    let mut access = Access::from(credentials.find(reference, workload).await);
+    for (host, called) in images.at_mirrors(reference) {
+        access.mirrors.insert(host, credentials.find(&called, workload).await);
+    }
+    access
+}
+
+/// Finds the credentials that may read an image. Implemented by auth files, pull secrets and credential plugins.
 pub trait FindCredentials: Send + Sync {
     /// In the order to try; empty: anonymous.
     fn find(
@@ -151,8 +170,8 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
         deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         let resolving = async {
-            let credentials = self.credentials.find(reference, Some(workload)).await;
-            self.images.resolve(reference, platforms, &credentials, deadline).await
+            let access = access(&self.images, &self.credentials, reference, Some(workload)).await;
+            self.images.resolve(reference, platforms, &access, deadline).await
         };
         tokio::time::timeout_at(deadline, resolving).await.unwrap_or_else(|_| {
             Err(Unresolved {

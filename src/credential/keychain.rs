@@ -57,6 +57,14 @@ impl Keychain {
     }
 }
 
+/// Whether the kubelet's `matchImages` takes `pattern` for `reference`: a host of which each label is a glob, with
+/// the same port, and the beginning of the path.
+#[must_use]
+pub fn matches_image(pattern: &str, reference: &Reference) -> bool {
+    let pattern = normalise(pattern);
+    !pattern.is_empty() && matches(&pattern, reference.domain(), reference.path())
+}
+
 /// `BasicDockerKeyring.Add`: no scheme, no `/v1` or `/v2` before a further path, no lone slash.
 fn normalise(key: &str) -> String {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);

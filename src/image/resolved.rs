@@ -105,6 +105,8 @@ pub enum UnresolvedKind {
     InvalidManifest,
     /// The registry's address is one that Hullmark does not connect to.
     AddressRefused,
+    /// The registry is not one that may be asked.
+    RegistryRefused,
     /// The settings for this registry cannot be used.
     Misconfigured,
 }
@@ -139,6 +141,7 @@ impl UnresolvedKind {
             Self::InvalidConfig => "InvalidConfig",
             Self::InvalidManifest => "InvalidManifest",
             Self::AddressRefused => "AddressRefused",
+            Self::RegistryRefused => "RegistryRefused",
             Self::Misconfigured => "Misconfigured",
         }
     }
@@ -146,7 +149,7 @@ impl UnresolvedKind {
     /// The kind that [`Self::as_str`] names `name`; a rate limit without a time.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        const ALL: [UnresolvedKind; 18] = [
+        const ALL: [UnresolvedKind; 19] = [
             UnresolvedKind::InvalidReference,
             UnresolvedKind::NotFound,
             UnresolvedKind::Denied,
@@ -164,6 +167,7 @@ impl UnresolvedKind {
             UnresolvedKind::InvalidConfig,
             UnresolvedKind::InvalidManifest,
             UnresolvedKind::AddressRefused,
+            UnresolvedKind::RegistryRefused,
             UnresolvedKind::Misconfigured,
         ];
         ALL.into_iter().find(|kind| kind.as_str() == name)
@@ -189,6 +193,7 @@ impl UnresolvedKind {
             Self::Ambiguous => "do not run it: rebuild the image with a standard tool",
             Self::InvalidConfig | Self::InvalidManifest => "rebuild the image with a standard tool",
             Self::AddressRefused => "allow the address with --allow-address if the registry is really there",
+            Self::RegistryRefused => "use an image of a registry that is allowed here",
             Self::Misconfigured => "correct the registry's hosts.toml",
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    credential::Credentials,
+    credential::{Access, Credentials},
     image::{Digest, Freshness, ImageConfig, MediaType, Platform},
     workload::Workload,
 };
@@ -16,7 +16,7 @@ impl ResolveImage for Images {
         &self,
         reference: &Reference,
         platforms: &PlatformFilter,
-        _: &[Credentials],
+        _: &Access,
         _: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         if reference.tag() == Some("missing") {

@@ -2,7 +2,7 @@
 
 use super::file::ImageFixture;
 use crate::{
-    credential::Credentials,
+    credential::{Access, Credentials},
     image::{
         Digest, Document, Freshness, ImageConfig, MediaType, Platform, PlatformFilter, PlatformImage,
         Reference, ResolvedImage, Unresolved, UnresolvedKind,
@@ -62,7 +62,7 @@ impl ResolveImage for Fixtures {
         &self,
         reference: &Reference,
         platforms: &PlatformFilter,
-        _: &[Credentials],
+        _: &Access,
         _: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         match self.images.get(&reference.to_string()) {

@@ -25,6 +25,9 @@ const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 #[derive(Clone, Debug, Default)]
 pub(super) struct AddressGuard {
     allowed: Arc<[IpNet]>,
+    refused: Arc<[IpNet]>,
+    /// Names that are the operator's own choice.
+    trusted: Arc<[String]>,
 }
 
 /// An address that was refused; its text names the flag that would allow it.
@@ -36,8 +39,10 @@ pub(super) struct Refused {
 }
 
 impl AddressGuard {
-    pub(super) fn new(allowed: Vec<IpNet>) -> Self {
-        Self { allowed: allowed.into() }
+    /// `refused` ranges come to those that always are; `allowed` ones are excepted from all; `trusted` names may
+    /// be anywhere.
+    pub(super) fn new(allowed: Vec<IpNet>, refused: Vec<IpNet>, trusted: Vec<String>) -> Self {
+        Self { allowed: allowed.into(), refused: refused.into(), trusted: trusted.into() }
     }
 
     /// Checks a literal address in a URL; names pass, for they are checked when they are resolved.
@@ -49,9 +54,22 @@ impl AddressGuard {
         }
     }
 
+    /// Checks where a name leads that a proxy will look up. What is not known here is left to the proxy.
+    pub(super) async fn check_name(&self, url: &Url) -> Result<(), Refused> {
+        let Some(Host::Domain(host)) = url.host() else { return Ok(()) };
+        match tokio::net::lookup_host((host, 0)).await {
+            Ok(found) => self.filter(host, found).map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
     fn check(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
         let address = unwrap(address);
-        match class(address) {
+        let configured = || {
+            let is_refused = self.refused.iter().any(|net| net.contains(&address));
+            is_refused.then_some("an address that --refuse-address names")
+        };
+        match class(address).or_else(configured) {
             Some(class) if !self.allowed.iter().any(|net| net.contains(&address)) => {
                 Err(Refused { host: host.to_owned(), address, class })
             }
@@ -158,7 +176,8 @@ impl Resolve for AddressGuard {
             let failed = |reason: String| LookupFailed { host: host.to_owned(), reason };
             // The port is the URL's business; the connector puts it in.
             let found = tokio::net::lookup_host((host, 0)).await.map_err(|e| failed(e.to_string()))?;
-            let kept = guard.filter(host, found)?;
+            let is_trusted = guard.trusted.iter().any(|name| name.eq_ignore_ascii_case(host));
+            let kept = if is_trusted { found.collect() } else { guard.filter(host, found)? };
             if kept.is_empty() {
                 return Err(failed("the name has no addresses".to_owned()).into());
             }
@@ -171,8 +190,12 @@ impl Resolve for AddressGuard {
 mod tests {
     use super::*;
 
+    fn nets(nets: &[&str]) -> Vec<IpNet> {
+        nets.iter().map(|net| net.parse().expect("a network")).collect()
+    }
+
     fn refused(url: &str, allowed: &[&str]) -> Option<String> {
-        let guard = AddressGuard::new(allowed.iter().map(|net| net.parse().expect("a network")).collect());
+        let guard = AddressGuard::new(nets(allowed), Vec::new(), Vec::new());
         guard.check_url(&url.parse().expect("a URL")).err().map(|e| e.to_string())
     }
 
@@ -220,6 +243,17 @@ mod tests {
     }
 
     #[test]
+    fn further_ranges_are_refused_but_for_those_that_are_allowed() {
+        let guard = AddressGuard::new(nets(&["10.1.0.0/16"]), nets(&["10.0.0.0/8", "fc00::/7"]), Vec::new());
+        let refused = |url: &str| guard.check_url(&url.parse().expect("a URL")).err().map(|e| e.to_string());
+        for url in ["https://10.2.0.1/", "https://[fd00::1]/", "https://[::ffff:10.2.0.1]/"] {
+            assert!(refused(url).expect(url).contains("that --refuse-address names"), "{url}");
+        }
+        assert_eq!((refused("https://10.1.0.1/"), refused("https://192.0.2.1/")), (None, None));
+        assert!(refused("https://127.0.0.1/").is_some(), "what is always refused still is");
+    }
+
+    #[test]
     fn the_text_names_the_flag() {
         let text = refused("https://[::1]/", &[]).expect("refused");
         assert!(text.contains("--allow-address ::1/128") && text.contains("own pod"), "{text}");
@@ -233,7 +267,9 @@ mod tests {
         assert!(refused.downcast_ref::<Refused>().is_some(), "{refused}");
         assert!(refused.to_string().contains("localhost is at"), "{refused}");
         let both = ["127.0.0.0/8", "::1/128"].map(|net| net.parse().expect("a network"));
-        assert!(resolve(AddressGuard::new(both.to_vec())).await.is_ok());
+        assert!(resolve(AddressGuard::new(both.to_vec(), Vec::new(), Vec::new())).await.is_ok());
+        let proxy = AddressGuard::new(Vec::new(), Vec::new(), vec!["localhost".to_owned()]);
+        assert!(resolve(proxy).await.is_ok(), "a proxy is where the operator says");
     }
 
     #[test]

@@ -5,10 +5,11 @@
 //! otherwise one tenant could learn of another's images. What a tag points to is kept for a minute,
 //! failures for seconds. This is the embedded tier; everything is bounded.
 
-use super::{Digested, source::Source};
+use super::{Digested, RateLimit, source::Source};
 use crate::image::{Digest, Document, ImageConfig, Platform, PlatformImage, Unresolved, UnresolvedKind};
 use moka::future::Cache;
 use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
 
 /// Memory for documents and for configs, in bytes of their encoded form.
 const CONTENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -16,6 +17,8 @@ const CONTENT_BYTES: u64 = 64 * 1024 * 1024;
 const RECORDS: u64 = 100_000;
 /// How long credentials that could read a digest are taken to be good for it.
 const ACCESS_LIFE: Duration = Duration::from_mins(5);
+/// How much longer it is believed what a tag points to, where few requests are left.
+const SPARING: u32 = 10;
 /// How long a failure is told again without asking.
 const FAILURE_LIFE: Duration = Duration::from_secs(3);
 
@@ -81,7 +84,9 @@ pub(super) struct Caches {
     documents: Cache<Digest, Arc<StoredDocument>>,
     configs: Cache<Digest, Arc<StoredConfig>>,
     images: Cache<ImageKey, Arc<PlatformImage>>,
-    tags: Cache<String, Digest>,
+    /// Until when it is believed, too.
+    tags: Cache<String, (Digest, Instant)>,
+    tag_life: Duration,
     /// The same, for longer: to be asked about, not to be believed.
     last_of_tags: Cache<String, Digest>,
     access: Cache<String, ()>,
@@ -111,7 +116,8 @@ impl Caches {
                     u32::try_from(3 * image.raw_config.len() + 1024).unwrap_or(u32::MAX)
                 })
                 .build(),
-            tags: records(tag_life),
+            tags: records(tag_life * SPARING),
+            tag_life,
             last_of_tags: records(ACCESS_LIFE),
             access: records(ACCESS_LIFE),
             failures: records(FAILURE_LIFE),
@@ -142,7 +148,8 @@ impl Caches {
 
     /// What `tag` points to, as far as `source` was told.
     pub(super) async fn tag(&self, source: &Source, tag: &str) -> Option<Digest> {
-        self.tags.get(&source.key(tag)).await
+        let (digest, until) = self.tags.get(&source.key(tag)).await?;
+        (Instant::now() < until).then_some(digest)
     }
 
     /// What `tag` pointed to when it was asked last.
@@ -150,9 +157,18 @@ impl Caches {
         self.last_of_tags.get(&source.key(tag)).await
     }
 
-    pub(super) async fn keep_tag(&self, source: &Source, tag: &str, digest: &Digest) {
+    /// `left`: what is left of the registry's limit on requests.
+    pub(super) async fn keep_tag(
+        &self,
+        source: &Source,
+        tag: &str,
+        digest: &Digest,
+        left: Option<RateLimit>,
+    ) {
+        let is_scarce = left.is_some_and(RateLimit::is_scarce);
+        let life = if is_scarce { self.tag_life * SPARING } else { self.tag_life };
         self.last_of_tags.insert(source.key(tag), digest.clone()).await;
-        self.tags.insert(source.key(tag), digest.clone()).await;
+        self.tags.insert(source.key(tag), (digest.clone(), Instant::now() + life)).await;
     }
 
     /// A failure that is too fresh to ask again.

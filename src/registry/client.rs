@@ -4,7 +4,8 @@
 //! was asked for it. Bytes are hashed before they are parsed; sizes are held against descriptors.
 
 use super::{
-    Digested, Purpose,
+    Digested, Purpose, RateLimit,
+    answer::rate_limit,
     auth::{Asked, Authorizer},
     cache::{Caches, ImageKey, StoredConfig, StoredDocument},
     error::{deadline as deadline_passed, failure, from_answer},
@@ -112,12 +113,12 @@ impl Client {
         let what = key("manifests", &wanted.name(), size);
         let (fetch, own) = (self.fetch(), source.clone());
         let work = move |until| async move {
-            let document = match fetch.unchanged(&own, &wanted, until).await {
-                Some(document) => document,
+            let (document, left) = match fetch.unchanged(&own, &wanted, until).await {
+                Some(found) => found,
                 None => fetch.document(&own, &wanted, until).await?,
             };
             if let Wanted::Tag(tag) = &wanted {
-                fetch.caches.keep_tag(&own, tag, &document.digest).await;
+                fetch.caches.keep_tag(&own, tag, &document.digest, left).await;
             }
             Ok(document)
         };
@@ -195,6 +196,9 @@ impl Client {
     }
 }
 
+/// A document, and what is left of its host's limit on requests.
+type Told = (Arc<StoredDocument>, Option<RateLimit>);
+
 /// What a flight needs.
 struct Fetch {
     authorizer: Arc<Authorizer>,
@@ -202,17 +206,18 @@ struct Fetch {
 }
 
 impl Fetch {
+    /// The document, and what is left of the host's limit on requests.
     async fn document(
         &self,
         source: &Source,
         wanted: &Wanted,
         deadline: Instant,
-    ) -> Result<Arc<StoredDocument>, Unresolved> {
+    ) -> Result<Told, Unresolved> {
         let declared = wanted.descriptor();
         let name =
             wanted.digest().map_or_else(|| format!("tag {}", wanted.name()), |d| format!("manifest {d}"));
-        let (body, host, content_type) = if let Some(data) = declared.and_then(|d| d.data.clone()) {
-            (data, source.host(), declared.map(|d| d.media_type.to_string()))
+        let (body, host, content_type, left) = if let Some(data) = declared.and_then(|d| d.data.clone()) {
+            (data, source.host(), declared.map(|d| d.media_type.to_string()), None)
         } else {
             let limit = limit(source, declared.map(|d| d.size), &name)?;
             let asked = manifest(source, &wanted.name(), Payload::Get, limit)?;
@@ -220,7 +225,8 @@ impl Fetch {
             let content_type =
                 answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
             verify(&answer, wanted.digest(), declared.map(|d| d.size), &name)?;
-            (answer.body, answer.host, content_type)
+            let left = rate_limit(&answer.headers);
+            (answer.body, answer.host, content_type, left)
         };
         let digest = wanted.digest().cloned().unwrap_or_else(|| Digest::sha256(&body));
         let document = Document::parse(&body, content_type.as_deref()).map_err(|e| {
@@ -233,7 +239,7 @@ impl Fetch {
             let text = super::error::clean(&e.to_string());
             failure(kind, &host, format!("what {host} serves as {name}: {text}"))
         })?;
-        Ok(Arc::new(StoredDocument { digest, document, bytes: body.len() }))
+        Ok((Arc::new(StoredDocument { digest, document, bytes: body.len() }), left))
     }
 
     async fn config(
@@ -267,19 +273,15 @@ impl Fetch {
     /// The content that a tag pointed to when it was asked last, if a HEAD says that it still does: that counts
     /// towards nobody's limit (Docker Hub's is for GET), and carries nothing. Whatever else comes of it, the GET
     /// that follows finds out better.
-    async fn unchanged(
-        &self,
-        source: &Source,
-        wanted: &Wanted,
-        deadline: Instant,
-    ) -> Option<Arc<StoredDocument>> {
+    async fn unchanged(&self, source: &Source, wanted: &Wanted, deadline: Instant) -> Option<Told> {
         let Wanted::Tag(tag) = wanted else { return None };
         let last = self.caches.last_of_tag(source, tag).await?;
         let content = self.caches.content::<StoredDocument>(source, &last).await?;
         let asked = manifest(source, tag, Payload::Head, 0).ok()?;
         let answer = self.authorizer.get(source, &asked, deadline).await.ok()?;
         let says = answer.headers.get("docker-content-digest")?.to_str().ok()?;
-        (answer.status.as_u16() == 200 && says == last.to_string()).then_some(content)
+        let is_unchanged = answer.status.as_u16() == 200 && says == last.to_string();
+        is_unchanged.then(|| (content, rate_limit(&answer.headers)))
     }
 
     async fn get(&self, source: &Source, asked: &Asked, deadline: Instant) -> Result<Incoming, Unresolved> {

@@ -1,9 +1,9 @@
 //! Where a registry is reached, and how its certificate is judged.
 //!
-//! In go a reference's domain and what the hosts folder says of it, out come [`Endpoint`]s: mirrors in the order
-//! of the file, then the registry itself. The folder is read whole, or not at all. As in containerd, the first folder of
-//! `<host>_<port>_`, `<host>:<port>` and `_default` that exists counts, alone. Without one, the
-//! registry is asked over https at its own name; Docker Hub's is `registry-1.docker.io`.
+//! In go a reference's domain and what the hosts folder says of it, out come [`Endpoint`]s: mirrors in the
+//! order of the file, then the registry itself. The folder is read whole, or not at all. As in containerd, the
+//! first folder of `<host>_<port>_`, `<host>:<port>` and `_default` that exists counts, alone. Without one,
+//! the registry is asked over https at its own name; Docker Hub's is `registry-1.docker.io`.
 
 mod file;
 
@@ -15,6 +15,7 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use url::Url;
 
@@ -23,15 +24,28 @@ const DOCKER_HUB: &str = "registry-1.docker.io";
 /// The folder for every registry without one of its own.
 const DEFAULT_FOLDER: &str = "_default";
 
-/// What certificates are held against.
+/// How connections are made, and what certificates are held against.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct TlsProfile {
+pub(super) struct ConnectionProfile {
     /// Further roots beside the system's, as PEM.
     pub(super) roots: Arc<[u8]>,
     /// Take any certificate.
     pub(super) skip_verify: bool,
     /// What is shown of ourselves; none: nothing.
     pub(super) identity: Option<ClientIdentity>,
+    /// How long making a connection may take; none: as everywhere.
+    pub(super) dial_timeout: Option<Duration>,
+    /// How long the host may send nothing; none: as everywhere.
+    pub(super) idle_timeout: Option<Duration>,
+}
+
+/// How much is asked of one host; none: as of every other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Requests under way at once.
+    pub(super) in_flight: Option<usize>,
+    /// Tries of one request.
+    pub(super) tries: Option<usize>,
 }
 
 /// A client certificate with its key, as PEM; it is never printed.
@@ -49,8 +63,10 @@ impl fmt::Debug for ClientIdentity {
 pub(super) struct Endpoint {
     /// The API's base, `/v2/` included; ends with a slash.
     pub(super) base: Url,
-    /// How its certificate is judged.
-    pub(super) tls: TlsProfile,
+    /// How it is connected to.
+    pub(super) profile: ConnectionProfile,
+    /// How much is asked of it.
+    pub(super) limits: Limits,
     /// The registry that it stands for, told as `?ns=` if the host is another one.
     pub(super) namespace: Option<String>,
     /// Whether it is the registry itself, or a mirror that must not see the registry's credentials.
@@ -113,9 +129,9 @@ impl Hosts {
         self.files.values().flat_map(|file| file.notes.clone()).collect()
     }
 
-    /// Every distinct way of judging certificates, with the file that asks for it.
-    pub(super) fn profiles(&self) -> impl Iterator<Item = (&TlsProfile, &PathBuf)> {
-        self.files.values().flat_map(|file| file.servers().map(|server| (&server.tls, &file.path)))
+    /// Every distinct way of connecting, with the file that asks for it.
+    pub(super) fn profiles(&self) -> impl Iterator<Item = (&ConnectionProfile, &PathBuf)> {
+        self.files.values().flat_map(|file| file.servers().map(|server| (&server.profile, &file.path)))
     }
 
     /// Where references to `domain` are asked: its mirrors in the order of the file, then the registry itself.
@@ -133,7 +149,7 @@ impl Hosts {
         let registry = file.map_or_else(Server::default, |file| file.server.clone());
         let places = mirrors.map(|mirror| (mirror, false)).chain([(&registry, true)]);
         let mut endpoints: Vec<Endpoint> = Vec::new();
-        for (Server { base, tls, headers, .. }, is_registry) in places {
+        for (Server { base, profile, limits, headers, .. }, is_registry) in places {
             let base = base.clone().map_or_else(own, Ok)?;
             let host = authority(&base);
             let is_own = host == domain || (domain == "docker.io" && host == DOCKER_HUB);
@@ -141,7 +157,8 @@ impl Hosts {
             if endpoints.iter().all(|before| before.base != base) {
                 endpoints.push(Endpoint {
                     base,
-                    tls: tls.clone(),
+                    profile: profile.clone(),
+                    limits: *limits,
                     namespace: (!is_own).then(|| domain.to_owned()),
                     trusted: is_registry || is_own,
                     headers: headers.clone(),
@@ -151,17 +168,18 @@ impl Hosts {
         Ok(endpoints)
     }
 
-    /// How the certificate of `url` is judged, when an exchange with `via` leads there: as its own
-    /// settings say, else with the roots of `via`. Skipping verification is for `via`'s name alone.
-    pub(super) fn profile(&self, url: &Url, via: &Endpoint) -> TlsProfile {
+    /// How `url` is connected to and how much is asked of it, when an exchange with `via` leads there: as its
+    /// own settings say, else with the roots of `via`. Skipping verification is for `via`'s name alone.
+    pub(super) fn manners(&self, url: &Url, via: &Endpoint) -> (ConnectionProfile, Limits) {
         if same_origin(url, &via.base) {
-            return via.tls.clone();
+            return (via.profile.clone(), via.limits);
         }
-        let skip_verify = via.tls.skip_verify && url.host_str() == via.base.host_str();
-        self.server(url).map_or_else(
-            || TlsProfile { roots: Arc::clone(&via.tls.roots), skip_verify, identity: None },
-            |own| own.tls.clone(),
-        )
+        if let Some(own) = self.server(url) {
+            return (own.profile.clone(), own.limits);
+        }
+        let skip_verify = via.profile.skip_verify && url.host_str() == via.base.host_str();
+        let roots = Arc::clone(&via.profile.roots);
+        (ConnectionProfile { roots, skip_verify, ..ConnectionProfile::default() }, Limits::default())
     }
 
     /// Whether a `hosts.toml` says that `url`'s host speaks plain http.

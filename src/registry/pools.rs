@@ -1,6 +1,6 @@
-//! Connections: one pool for each way of judging certificates.
+//! Connections: one pool for each way of making them.
 
-use super::{address::AddressGuard, hosts::TlsProfile};
+use super::{address::AddressGuard, hosts::ConnectionProfile, proxy::Proxies};
 use reqwest::{Certificate, Client, redirect::Policy};
 use std::{
     collections::BTreeMap,
@@ -18,16 +18,22 @@ const POOL_SIZE: usize = 16;
 /// The pools.
 pub(super) struct Pools {
     guard: AddressGuard,
+    proxies: Proxies,
     connect_timeout: Duration,
     idle_timeout: Duration,
-    clients: Mutex<BTreeMap<TlsProfile, Client>>,
+    clients: Mutex<BTreeMap<ConnectionProfile, Client>>,
 }
 
 impl Pools {
-    pub(super) fn new(guard: AddressGuard, connect_timeout: Duration, idle_timeout: Duration) -> Self {
+    pub(super) fn new(
+        guard: AddressGuard,
+        proxies: Proxies,
+        connect_timeout: Duration,
+        idle_timeout: Duration,
+    ) -> Self {
         // reqwest asks for the process's provider; another caller may have installed it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { guard, connect_timeout, idle_timeout, clients: Mutex::default() }
+        Self { guard, proxies, connect_timeout, idle_timeout, clients: Mutex::default() }
     }
 
     /// Lets go of every idle connection.
@@ -35,11 +41,11 @@ impl Pools {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The pool of one way of judging certificates.
+    /// The pool of one way of connecting.
     ///
     /// Roots are the system's (the platform verifier finds them, `SSL_CERT_FILE` included) and the
     /// profile's. A system without any is an error only where no others are given.
-    pub(super) fn client(&self, profile: &TlsProfile) -> Result<Client, String> {
+    pub(super) fn client(&self, profile: &ConnectionProfile) -> Result<Client, String> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(profile) {
             return Ok(client.clone());
@@ -54,10 +60,10 @@ impl Pools {
             .user_agent(concat!("hullmark/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
-            .no_proxy()
+            .proxy(self.proxies.for_client())
             .dns_resolver(self.guard.clone())
-            .connect_timeout(self.connect_timeout)
-            .read_timeout(self.idle_timeout)
+            .connect_timeout(profile.dial_timeout.unwrap_or(self.connect_timeout))
+            .read_timeout(profile.idle_timeout.unwrap_or(self.idle_timeout))
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_SIZE)
             .http2_max_header_list_size(HEADER_LIST_LIMIT)

@@ -10,11 +10,12 @@ use super::{
     client::{Client, Wanted},
     error::{deadline as deadline_passed, failure},
     hosts::{Endpoint, authority},
+    registries::Registries,
     source::{Identities, Source},
     transport::Transport,
 };
 use crate::{
-    credential::Credentials,
+    credential::{Access, Credentials},
     image::{
         Descriptor, Digest, Document, Freshness, Index, Manifest, MediaType, Platform, PlatformFilter,
         PlatformImage, Reference, ResolvedImage, Unresolved, UnresolvedKind,
@@ -39,6 +40,7 @@ const LISTED: usize = 12;
 
 /// Resolves references.
 pub(super) struct Resolver {
+    registries: Registries,
     transport: Arc<Transport>,
     client: Client,
     identities: Identities,
@@ -62,8 +64,8 @@ struct Walk<'a> {
 }
 
 impl Resolver {
-    pub(super) fn new(transport: Arc<Transport>, client: Client) -> Self {
-        Self { transport, client, identities: Identities::default() }
+    pub(super) fn new(registries: Registries, transport: Arc<Transport>, client: Client) -> Self {
+        Self { registries, transport, client, identities: Identities::default() }
     }
 
     pub(super) fn reload(&self) -> Result<bool, SettingsError> {
@@ -74,14 +76,30 @@ impl Resolver {
         self.transport.hosts().notes()
     }
 
+    /// What `reference` is called at its mirrors. A host that no reference can name (no dot, no port) is left out.
+    pub(super) fn at_mirrors(&self, reference: &Reference) -> Vec<(String, Reference)> {
+        let endpoints = self.transport.hosts().endpoints(reference.domain(), reference.digest().is_some());
+        let mirrors = endpoints.into_iter().flatten().filter(|endpoint| !endpoint.trusted);
+        mirrors
+            .filter_map(|mirror| {
+                let host = authority(&mirror.base);
+                let called: Reference = format!("{host}/{}", reference.path()).parse().ok()?;
+                (called.domain() == host).then_some((host, called))
+            })
+            .collect()
+    }
+
     pub(super) async fn resolve(
         &self,
         reference: &Reference,
         platforms: &PlatformFilter,
-        credentials: &[Credentials],
+        access: &Access,
         deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         let domain = reference.domain();
+        self.registries
+            .check(reference)
+            .map_err(|why| failure(UnresolvedKind::RegistryRefused, domain, why))?;
         let endpoints = self.transport.hosts().endpoints(domain, reference.digest().is_some());
         let endpoints = endpoints.map_err(|why| failure(UnresolvedKind::Misconfigured, domain, why))?;
         let mut of_mirrors = String::new();
@@ -90,6 +108,12 @@ impl Resolver {
             // A mirror that is slow must leave time for what comes after it.
             let left = deadline.saturating_duration_since(Instant::now());
             let until = if is_last { deadline } else { deadline - left / 2 };
+            let credentials = if endpoint.trusted {
+                Some(&access.registry)
+            } else {
+                access.mirrors.get(&authority(&endpoint.base))
+            };
+            let credentials = credentials.map_or(&[][..], Vec::as_slice);
             let tries = self.tries(reference, platforms, credentials, endpoint, until);
             let result = timeout_at(until, tries).await;
             match result.unwrap_or_else(|_| Err(deadline_passed(&authority(&endpoint.base)))) {
@@ -114,7 +138,6 @@ impl Resolver {
         endpoint: &Endpoint,
         deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
-        let credentials = if endpoint.trusted { credentials } else { &[] };
         let mut tries: Vec<_> = credentials.iter().take(CREDENTIALS_LIMIT).map(Some).collect();
         if tries.is_empty() {
             tries.push(None);

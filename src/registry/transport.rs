@@ -1,26 +1,26 @@
 //! One exchange with one host: connections, redirects, limits, time.
 //!
 //! In go a request and its deadline, out comes the whole answer, whatever its status, tried again where that
-//! may help (`weather`). Redirects are
-//! followed here and not by the HTTP client, because each hop is checked: no https to http, no
-//! refused address, no credentials to another host. Each hop is told to the observer.
+//! may help (`weather`). Redirects are followed here and not by the HTTP client, because each hop is checked: no
+//! https to http, no refused address, no credentials to another host, none to a proxy that could read them.
+//! Each hop is told to the observer.
 
 use super::{
-    Exchange, Observer, Purpose, Settings, SettingsError,
+    Settings, SettingsError,
     address::AddressGuard,
-    error::{deadline as deadline_passed, failure, from_transport, retry_after},
-    hosts::{Endpoint, Hosts, TlsProfile, authority, same_origin},
+    answer::{self, Answer},
+    error::{deadline as deadline_passed, failure, from_transport},
+    hosts::{ConnectionProfile, Endpoint, Hosts, authority, same_origin},
+    observe::{Exchange, Observer, Purpose, shown},
     pools::Pools,
+    proxy::Proxies,
     redirect,
-    weather::{Outcome, Weather},
+    weather::Weather,
 };
 use crate::image::{Unresolved, UnresolvedKind};
 use reqwest::{
-    Method, Response, StatusCode,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-        HeaderValue,
-    },
+    Method, StatusCode,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use std::{
     collections::BTreeMap,
@@ -30,9 +30,6 @@ use std::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
-
-/// What is read of an answer that is no success.
-const ERROR_BODY_LIMIT: usize = 64 * 1024;
 
 /// A request.
 pub(super) struct Outgoing<'a> {
@@ -104,6 +101,7 @@ pub(super) struct Transport {
     texts: BTreeMap<String, String>,
     weather: Weather,
     guard: AddressGuard,
+    proxies: Proxies,
     observer: Option<Observer>,
     pools: Pools,
 }
@@ -112,14 +110,18 @@ impl Transport {
     /// # Errors
     /// [`SettingsError`] if a `hosts.toml` cannot be read, or a certificate of it cannot be a root.
     pub(super) fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let guard = AddressGuard::new(settings.allow_addresses);
+        let proxies = Proxies::new(&settings.proxies)?;
+        let trusted = proxies.hosts().collect();
+        let guard = AddressGuard::new(settings.allow_addresses, settings.refuse_addresses, trusted);
+        let (connect, idle) = (settings.connect_timeout, settings.idle_timeout);
         let transport = Self {
             hosts: RwLock::default(),
             folder: settings.hosts_dir,
             texts: settings.hosts,
             weather: Weather::new(),
-            pools: Pools::new(guard.clone(), settings.connect_timeout, settings.idle_timeout),
+            pools: Pools::new(guard.clone(), proxies.clone(), connect, idle),
             guard,
+            proxies,
             observer: settings.observer,
         };
         transport.reload()?;
@@ -142,6 +144,7 @@ impl Transport {
         *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(hosts);
         // Connections to what is no longer so are let go; the others are made anew.
         self.pools.clear();
+        self.weather.forget();
         Ok(true)
     }
 
@@ -160,9 +163,7 @@ impl Transport {
             if crossed {
                 authorization = None;
             }
-            self.guard
-                .check_url(&url)
-                .map_err(|e| failure(UnresolvedKind::AddressRefused, &host, e.to_string()))?;
+            self.check(&outgoing, &url, &host, authorization.as_ref()).await?;
             let Answer { status, headers, body } =
                 self.hop(&outgoing, &url, &host, authorization.as_ref()).await?;
             let Some(next) = redirect::target(status, &headers, &url, &host)? else {
@@ -174,6 +175,33 @@ impl Transport {
         }
     }
 
+    /// Whether `url` may be asked like this at all.
+    async fn check(
+        &self,
+        outgoing: &Outgoing<'_>,
+        url: &Url,
+        host: &str,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<(), Unresolved> {
+        let proxy = self.proxies.of(url);
+        let mut checked = self.guard.check_url(url);
+        if proxy.is_some() && checked.is_ok() {
+            checked = self.guard.check_name(url).await;
+        }
+        checked.map_err(|refused| failure(UnresolvedKind::AddressRefused, host, refused.to_string()))?;
+        let own = same_origin(url, &outgoing.via.base) && !outgoing.via.headers.is_empty();
+        let is_secret = authorization.is_some() || outgoing.payload.is_secret() || own;
+        if let Some(proxy) = proxy.filter(|_| is_secret && url.scheme() == "http") {
+            let detail = format!(
+                "{host} is reached over plain http through the proxy {}, which could read the credentials; add \
+                 {host} to NO_PROXY, or use https",
+                authority(proxy)
+            );
+            return Err(failure(UnresolvedKind::Misconfigured, host, detail));
+        }
+        Ok(())
+    }
+
     /// One hop, tried again where that may help. A body that is a secret (a form) is sent once.
     async fn hop(
         &self,
@@ -182,13 +210,14 @@ impl Transport {
         host: &str,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Unresolved> {
+        let (profile, limits) = self.hosts().manners(url, outgoing.via);
         let mut nth = 0;
         loop {
-            let request = self.request(outgoing, url, authorization)?;
-            let pass = self.weather.enter(host, outgoing.deadline).await?;
+            let request = self.request(outgoing, url, &profile, authorization)?;
+            let pass = self.weather.enter(host, limits, outgoing.deadline).await?;
             let started = Instant::now();
             let result = self.once(outgoing, request, url, host).await;
-            let outcome = outcome(&result);
+            let outcome = answer::outcome(&result);
             let wait = pass.tell(&outcome, nth, started.elapsed(), outgoing.deadline);
             let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else { return result };
             sleep(wait).await;
@@ -210,6 +239,7 @@ impl Transport {
             url: shown(url),
             status: None,
             bytes: 0,
+            rate_limit: None,
             elapsed: Duration::ZERO,
         };
         let started = Instant::now();
@@ -219,21 +249,38 @@ impl Transport {
         if let Some(observer) = &self.observer {
             observer(&told);
         }
-        result.unwrap_or_else(|_| Err(deadline_passed(host)))
+        let result = result.unwrap_or_else(|_| Err(deadline_passed(host)));
+        result.map_err(|failed| match self.proxies.of(url) {
+            Some(proxy) => {
+                let detail = format!("{} (through the proxy {})", failed.detail, authority(proxy));
+                Unresolved { detail, ..failed }
+            }
+            None => failed,
+        })
     }
 
     fn request(
         &self,
         outgoing: &Outgoing<'_>,
         url: &Url,
+        profile: &ConnectionProfile,
         authorization: Option<&HeaderValue>,
     ) -> Result<reqwest::RequestBuilder, Unresolved> {
-        // Plain http needs no roots, so a machine without any can still use it.
-        let profile = match url.scheme() {
-            "http" => TlsProfile { skip_verify: true, ..TlsProfile::default() },
-            _ => self.hosts().profile(url, outgoing.via),
+        let plain;
+        let profile = if url.scheme() == "http" {
+            // Plain http needs no roots, so a machine without any can still use it.
+            let ConnectionProfile { dial_timeout, idle_timeout, .. } = *profile;
+            plain = ConnectionProfile {
+                skip_verify: true,
+                dial_timeout,
+                idle_timeout,
+                ..ConnectionProfile::default()
+            };
+            &plain
+        } else {
+            profile
         };
-        let client = self.pools.client(&profile).map_err(|e| {
+        let client = self.pools.client(profile).map_err(|e| {
             let detail = format!(
                 "no certificate can be checked: {e}; install the system's CA certificates or name some as `ca` in a \
                  hosts.toml"
@@ -271,118 +318,8 @@ impl Transport {
         let status = response.status();
         told.status = Some(status.as_u16());
         let headers = response.headers().clone();
-        let encoded =
-            headers.get(CONTENT_ENCODING).filter(|e| !e.as_bytes().eq_ignore_ascii_case(b"identity"));
-        if status.is_success() && encoded.is_some() {
-            let detail =
-                format!("{host} compressed its answer (Content-Encoding), although it was asked not to");
-            return Err(failure(UnresolvedKind::ServerError, host, detail));
-        }
-        let body = read(response, host, limit, &mut told.bytes).await?;
+        told.rate_limit = answer::rate_limit(&headers);
+        let body = answer::read(response, host, limit, &mut told.bytes).await?;
         Ok(Answer { status, headers, body })
-    }
-}
-
-/// One host's answer.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-/// What a result says of the host.
-fn outcome(result: &Result<Answer, Unresolved>) -> Outcome {
-    match result {
-        Ok(answer) => match answer.status.as_u16() {
-            429 => Outcome::Paused(429, pause(&answer.headers)),
-            503 if pause(&answer.headers).is_some() => Outcome::Paused(503, pause(&answer.headers)),
-            408 | 425 | 500..=599 => Outcome::Overloaded,
-            _ => Outcome::Answered,
-        },
-        Err(why) => match why.kind {
-            UnresolvedKind::Unreachable => Outcome::Broken(why.detail.clone(), true),
-            UnresolvedKind::Timeout | UnresolvedKind::Tls => Outcome::Broken(why.detail.clone(), false),
-            // It answers, if not what it should.
-            _ => Outcome::Answered,
-        },
-    }
-}
-
-fn pause(headers: &HeaderMap) -> Option<Duration> {
-    retry_after(headers).map(|seconds| Duration::from_secs(seconds.into()))
-}
-
-/// Reads a body. A success beyond the limit is an error, any other answer is cut.
-async fn read(
-    mut response: Response,
-    host: &str,
-    limit: usize,
-    bytes: &mut u64,
-) -> Result<Vec<u8>, Unresolved> {
-    let success = response.status().is_success();
-    let limit = if success { limit } else { ERROR_BODY_LIMIT };
-    let too_large = || {
-        let detail = format!("{host} sent more than the {limit} bytes that were expected at most");
-        failure(UnresolvedKind::TooLarge, host, detail)
-    };
-    if success && response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| from_transport(host, &e))? {
-        *bytes += chunk.len() as u64;
-        let room = limit - body.len();
-        if chunk.len() > room {
-            if success {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk[..room]);
-            break;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// A URL that may be printed: signatures and the like in its query are masked, and so is a user.
-pub(super) fn shown(url: &Url) -> String {
-    const PLAIN: [&str; 3] = ["service", "scope", "ns"];
-    let mut shown = url.clone();
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.set_fragment(None);
-    if url.query().is_some() {
-        let query = url.query_pairs().map(|(name, value)| {
-            if PLAIN.contains(&name.as_ref()) { format!("{name}={value}") } else { format!("{name}=***") }
-        });
-        shown.set_query(Some(&query.collect::<Vec<_>>().join("&")));
-    }
-    shown.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::shown;
-
-    #[test]
-    fn urls_are_shown_without_secrets() {
-        let rows = [
-            ("plain", "https://reg.io/v2/a/manifests/1", "https://reg.io/v2/a/manifests/1"),
-            (
-                "token",
-                "https://auth.io/t?service=reg.io&scope=repository%3Aa%3Apull&account=me",
-                "https://auth.io/t?service=reg.io&scope=repository:a:pull&account=***",
-            ),
-            (
-                "presigned",
-                "https://cdn.io/b?X-Amz-Signature=abc&sig=1",
-                "https://cdn.io/b?X-Amz-Signature=***&sig=***",
-            ),
-            ("user", "https://u:pw@cdn.io/b#f", "https://cdn.io/b"),
-            ("forged name", "https://cdn.io/b?a%0Ab=c", "https://cdn.io/b?ab=***"),
-        ];
-        for (name, url, expected) in rows {
-            assert_eq!(shown(&url.parse().expect("a URL")), expected, "{name}");
-        }
     }
 }

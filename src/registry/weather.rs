@@ -9,7 +9,7 @@
 //! - a pause (`Retry-After`, RFC 9110 section 10.2.3) that fits into the deadline is waited for, else everybody is
 //!   told at once, and nobody asks, until it is over.
 
-use super::error::failure;
+use super::{error::failure, hosts::Limits};
 use crate::image::{Unresolved, UnresolvedKind};
 use moka::future::Cache;
 use std::{
@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// Requests under way to one host; others wait.
+/// Requests under way to one host, unless its limits say otherwise; others wait.
 const IN_FLIGHT: usize = 32;
 /// Failures in a row after which a host is left alone, and for how long.
 const FAILURES: u32 = 5;
@@ -30,10 +30,10 @@ const LEFT_ALONE: Duration = Duration::from_secs(10);
 /// Tries beyond the first that can be saved up, in fifths.
 const SAVINGS: u32 = 50;
 const PRICE: u32 = 5;
-/// Most tries of one request.
+/// Tries of one request, unless the host's limits say otherwise.
 const TRIES: usize = 3;
-/// The longest random wait before the second and the third try.
-const WAITS: [Duration; TRIES - 1] = [Duration::from_millis(100), Duration::from_millis(400)];
+/// The longest random wait before the second try, the third, and all further ones.
+const WAITS: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
 /// A failure that took longer than this is not tried again: the deadline is better spent on saying so.
 const QUICK: Duration = Duration::from_secs(1);
 /// A pause where the host names none, and the longest that is believed.
@@ -55,6 +55,8 @@ pub(super) struct Weather {
 struct Host {
     sky: Mutex<Sky>,
     slots: Arc<Semaphore>,
+    in_flight: usize,
+    tries: usize,
 }
 
 /// The right to ask a host once.
@@ -102,17 +104,29 @@ impl Weather {
         Self { hosts: Cache::builder().max_capacity(HOSTS).time_to_idle(FORGOTTEN).build() }
     }
 
+    /// Forgets what was learned, and which limits hold.
+    pub(super) fn forget(&self) {
+        self.hosts.invalidate_all();
+    }
+
     /// Waits for a turn to ask `host`.
     ///
     /// # Errors
     /// Why it is not asked now.
-    pub(super) async fn enter(&self, host: &str, deadline: Instant) -> Result<Pass, Unresolved> {
-        let own = self.hosts.get_with_by_ref(host, async { Arc::new(Host::new()) }).await;
+    pub(super) async fn enter(
+        &self,
+        host: &str,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<Pass, Unresolved> {
+        let own = self.hosts.get_with_by_ref(host, async { Arc::new(Host::new(limits)) }).await;
         own.sky().ask(Instant::now()).map_err(|closed| closed.told(host))?;
         let slot = timeout_at(deadline, Arc::clone(&own.slots).acquire_owned()).await;
         let Ok(Ok(slot)) = slot else {
-            let detail =
-                format!("{IN_FLIGHT} requests to {host} are under way, and none ended before the deadline");
+            let detail = format!(
+                "{} requests to {host} are under way, and none ended before the deadline",
+                own.in_flight
+            );
             return Err(failure(UnresolvedKind::Timeout, host, detail));
         };
         Ok(Pass { host: own, _slot: slot })
@@ -120,8 +134,14 @@ impl Weather {
 }
 
 impl Host {
-    fn new() -> Self {
-        Self { sky: Mutex::new(Sky::new()), slots: Arc::new(Semaphore::new(IN_FLIGHT)) }
+    fn new(limits: Limits) -> Self {
+        let in_flight = limits.in_flight.unwrap_or(IN_FLIGHT);
+        Self {
+            sky: Mutex::new(Sky::new()),
+            slots: Arc::new(Semaphore::new(in_flight)),
+            in_flight,
+            tries: limits.tries.unwrap_or(TRIES),
+        }
     }
 
     fn sky(&self) -> MutexGuard<'_, Sky> {
@@ -142,7 +162,7 @@ impl Pass {
         let now = Instant::now();
         let mut sky = self.host.sky();
         sky.note(outcome, now);
-        let wait = wait(outcome, nth, elapsed, random())?;
+        let wait = wait(outcome, nth, elapsed, random()).filter(|_| nth + 1 < self.host.tries)?;
         let left = deadline.saturating_duration_since(now);
         let has_time = wait <= left / PART_FOR_WAITING && wait + FOR_AN_ANSWER < left;
         (has_time && sky.pay()).then_some(wait)
@@ -204,7 +224,7 @@ impl Sky {
 fn wait(outcome: &Outcome, nth: usize, elapsed: Duration, random: f64) -> Option<Duration> {
     match outcome {
         Outcome::Answered => None,
-        Outcome::Overloaded => WAITS.get(nth).map(|longest| longest.mul_f64(random)),
+        Outcome::Overloaded => Some(WAITS[nth.min(WAITS.len() - 1)].mul_f64(random)),
         // Jitter, so that those who were sent away together do not come back together.
         Outcome::Paused(_, pause) => {
             let pause = pause.unwrap_or(PAUSE).min(LONGEST_PAUSE);
@@ -316,7 +336,8 @@ mod tests {
             ("answered", Outcome::Answered, 0, quick, None),
             ("overloaded", Outcome::Overloaded, 0, quick, ms(50)),
             ("overloaded twice", Outcome::Overloaded, 1, quick, ms(200)),
-            ("overloaded three times", Outcome::Overloaded, 2, quick, None),
+            ("overloaded three times", Outcome::Overloaded, 2, quick, ms(500)),
+            ("overloaded once more", Outcome::Overloaded, 3, quick, ms(500)),
             ("a pause", Outcome::Paused(429, Some(2 * SECOND)), 0, quick, ms(2050)),
             ("a pause without an end", Outcome::Paused(429, None), 0, quick, ms(1050)),
             ("a second pause", Outcome::Paused(429, None), 1, quick, None),
@@ -337,14 +358,32 @@ mod tests {
         let deadline = Instant::now() + Duration::from_millis(200);
         let mut under_way = Vec::new();
         for _ in 0..IN_FLIGHT {
-            under_way.push(weather.enter("reg.io", deadline).await.ok().unwrap());
+            under_way.push(weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap());
         }
-        assert!(weather.enter("other.io", deadline).await.is_ok());
-        let failed = weather.enter("reg.io", deadline).await.err().unwrap();
+        assert!(weather.enter("other.io", Limits::default(), deadline).await.is_ok());
+        let failed = weather.enter("reg.io", Limits::default(), deadline).await.err().unwrap();
         assert_eq!(failed.kind, UnresolvedKind::Timeout);
         assert_eq!(failed.detail, "32 requests to reg.io are under way, and none ended before the deadline");
         drop(under_way.pop());
-        assert!(weather.enter("reg.io", Instant::now() + SECOND).await.is_ok());
+        assert!(weather.enter("reg.io", Limits::default(), Instant::now() + SECOND).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_host_has_limits_of_its_own() {
+        let weather = Weather::new();
+        let limits = Limits { in_flight: Some(1), tries: Some(2) };
+        let soon = || Instant::now() + Duration::from_millis(100);
+        let only = weather.enter("reg.io", limits, soon()).await.ok().unwrap();
+        let failed = weather.enter("reg.io", limits, soon()).await.err().unwrap();
+        assert!(failed.detail.starts_with("1 requests to reg.io are under way"), "{failed}");
+        let deadline = Instant::now() + 10 * SECOND;
+        assert!(only.tell(&Outcome::Overloaded, 0, Duration::ZERO, deadline).is_some());
+        let again = weather.enter("reg.io", limits, soon()).await.ok().unwrap();
+        assert_eq!(again.tell(&Outcome::Overloaded, 1, Duration::ZERO, deadline), None, "two tries");
+        let _held = weather.enter("reg.io", limits, soon()).await.ok().unwrap();
+        weather.forget();
+        let more = Limits { in_flight: Some(2), tries: None };
+        assert!(weather.enter("reg.io", more, soon()).await.is_ok(), "new limits hold at once");
     }
 
     #[tokio::test]
@@ -352,12 +391,15 @@ mod tests {
         let weather = Weather::new();
         let now = Instant::now();
         let tell = async |outcome: Outcome, left: Duration| {
-            let pass = weather.enter("reg.io", now + SECOND).await.ok().unwrap();
+            let pass = weather.enter("reg.io", Limits::default(), now + SECOND).await.ok().unwrap();
             pass.tell(&outcome, 0, Duration::ZERO, now + left)
         };
         assert_eq!(tell(broken(), SECOND).await, Some(Duration::ZERO));
         assert_eq!(tell(broken(), FOR_AN_ANSWER).await, None);
         assert_eq!(tell(Outcome::Paused(429, Some(5 * SECOND)), 10 * SECOND).await, None);
-        assert!(weather.enter("reg.io", now + SECOND).await.is_err(), "all are told of the pause");
+        assert!(
+            weather.enter("reg.io", Limits::default(), now + SECOND).await.is_err(),
+            "all are told of the pause"
+        );
     }
 }

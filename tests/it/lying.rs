@@ -6,6 +6,7 @@ mod content;
 mod lies;
 mod mirrors;
 mod protocol;
+mod proxies;
 mod redirects;
 mod server;
 mod tags;
@@ -49,6 +50,11 @@ impl Client {
 
     /// The same; what a tag points to is believed for `tag_life`.
     fn believing(hosts: &[(String, String)], beside: &[(&str, &str)], tag_life: Duration) -> Self {
+        Self::set(hosts, beside, Settings { tag_life, ..Settings::default() })
+    }
+
+    /// The same, with further settings.
+    fn set(hosts: &[(String, String)], beside: &[(&str, &str)], settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for (host, toml) in hosts {
             let own = folder.path().join(host);
@@ -66,8 +72,7 @@ impl Client {
             observer: Some(Arc::new(move |exchange| told.lock().expect("a lock").push(exchange.clone()))),
             connect_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_millis(700),
-            tag_life,
-            ..Settings::default()
+            ..settings
         };
         Self { registry: Registry::new(settings).expect("valid settings"), exchanges, hosts: folder }
     }
@@ -92,7 +97,9 @@ impl Client {
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         let reference: Reference = image.parse().expect("a reference");
         let deadline = Instant::now() + time;
-        self.registry.resolve(&reference, &PlatformFilter::default(), credentials, deadline).await
+        self.registry
+            .resolve(&reference, &PlatformFilter::default(), &credentials.to_vec().into(), deadline)
+            .await
     }
 
     /// The failure of an image that must not resolve.

@@ -47,7 +47,9 @@ impl Walker {
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         let reference = format!("{}/{name}", self.host).parse().unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
-        self.registry.resolve(&reference, &PlatformFilter::default(), credentials, deadline).await
+        self.registry
+            .resolve(&reference, &PlatformFilter::default(), &credentials.to_vec().into(), deadline)
+            .await
     }
 
     /// The exchanges since the last call.

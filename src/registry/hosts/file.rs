@@ -1,27 +1,31 @@
 //! One `hosts.toml`, in containerd's form (containerd, docs/hosts.md).
 //!
 //! In go the text and the file's folder, out come the servers it names. Keys that containerd does
-//! not know either are refused with the nearest one that it does. Keys that Hullmark does not
-//! honour yet become notes, so that nothing is dropped silently.
+//! not know either are refused with the nearest one that it does. A table `hullmark` of a host holds its
+//! limits; containerd passes over it. What is not honoured becomes a note, so that nothing is dropped silently.
 
-use super::{ClientIdentity, DOCKER_HUB, TlsProfile};
+use super::{ClientIdentity, ConnectionProfile, DOCKER_HUB, Limits};
 use crate::{nearest::nearest, registry::SettingsError};
 use reqwest::header::{HeaderName, HeaderValue};
 use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
 /// Keys that mean the same at the top and in a `[host."…"]` table.
-const HOST_KEYS: [&str; 7] =
-    ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout"];
+const HOST_KEYS: [&str; 8] =
+    ["capabilities", "ca", "client", "skip_verify", "header", "override_path", "dial_timeout", "hullmark"];
 /// Keys of the top level only.
 const TOP_KEYS: [&str; 2] = ["server", "host"];
-/// Known to containerd, not honoured here.
-const UNSUPPORTED: [&str; 1] = ["dial_timeout"];
+/// Keys of the table `hullmark`.
+const LIMIT_KEYS: [&str; 3] = ["in_flight", "tries", "idle_timeout"];
+/// The most that a limit may be raised to.
+const MOST_IN_FLIGHT: i64 = 1000;
+const MOST_TRIES: i64 = 10;
 /// What containerd may be told that a host can do.
 const CAPABILITIES: [&str; 3] = ["pull", "resolve", "push"];
 
@@ -43,8 +47,10 @@ pub(super) struct HostsFile {
 pub(super) struct Server {
     /// The API's base, ending with a slash; none: the registry's own name over https.
     pub(super) base: Option<Url>,
-    /// How its certificate is judged.
-    pub(super) tls: TlsProfile,
+    /// How it is connected to.
+    pub(super) profile: ConnectionProfile,
+    /// How much is asked of it.
+    pub(super) limits: Limits,
     /// Whether it may serve content.
     pub(super) can_pull: bool,
     /// Whether it may say what a tag points to.
@@ -133,10 +139,10 @@ impl Reader<'_> {
         for (key, value) in table {
             let (name, value, span) = (key.get_ref().as_ref(), value.get_ref(), value.span());
             match name {
-                "ca" => server.tls.roots = self.roots(value, &span)?.into(),
+                "ca" => server.profile.roots = self.roots(value, &span)?.into(),
                 "skip_verify" => {
                     let flag = value.as_bool();
-                    server.tls.skip_verify =
+                    server.profile.skip_verify =
                         flag.ok_or_else(|| self.error(&span, "`skip_verify` is neither true nor false"))?;
                 }
                 "capabilities" => {
@@ -145,18 +151,13 @@ impl Reader<'_> {
                     (server.can_pull, server.can_resolve) = (has("pull"), has("pull") && has("resolve"));
                 }
                 "header" => server.headers = self.headers(value, &span)?,
-                "client" => server.tls.identity = self.identity(value, &span)?,
-                name if UNSUPPORTED.contains(&name) => self.notes.push(format!(
-                    "{}:{}: `{name}` is not honoured by Hullmark",
-                    self.path.display(),
-                    self.line(&key.span())
-                )),
+                "client" => server.profile.identity = self.identity(value, &span)?,
+                "dial_timeout" => server.profile.dial_timeout = Some(self.duration(name, value, &span)?),
+                "hullmark" => self.limits(value, &span, &mut server)?,
                 name if HOST_KEYS.contains(&name) || (top && TOP_KEYS.contains(&name)) => {}
                 name => {
                     let known = HOST_KEYS.iter().chain(if top { &TOP_KEYS[..] } else { &[] });
-                    let hint = nearest(name, known.copied());
-                    let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-                    return Err(self.error(&key.span(), &format!("there is no key `{name}`{hint}")));
+                    return Err(self.unknown(name, &key.span(), known));
                 }
             }
         }
@@ -187,6 +188,65 @@ impl Reader<'_> {
             url.set_host(Some(DOCKER_HUB)).map_err(|e| self.error(span, &e.to_string()))?;
         }
         Ok(url)
+    }
+
+    /// The table `hullmark`.
+    fn limits(
+        &self,
+        value: &DeValue<'_>,
+        span: &Range<usize>,
+        server: &mut Server,
+    ) -> Result<(), SettingsError> {
+        let table = value.as_table().ok_or_else(|| self.error(span, "`hullmark` is not a table"))?;
+        for (key, value) in table {
+            let (name, value, span) = (key.get_ref().as_ref(), value.get_ref(), value.span());
+            match name {
+                "in_flight" => {
+                    server.limits.in_flight = Some(self.count(name, value, &span, MOST_IN_FLIGHT)?)
+                }
+                "tries" => server.limits.tries = Some(self.count(name, value, &span, MOST_TRIES)?),
+                "idle_timeout" => server.profile.idle_timeout = Some(self.duration(name, value, &span)?),
+                name => return Err(self.unknown(name, &key.span(), LIMIT_KEYS.iter())),
+            }
+        }
+        Ok(())
+    }
+
+    fn count(
+        &self,
+        key: &str,
+        value: &DeValue<'_>,
+        span: &Range<usize>,
+        most: i64,
+    ) -> Result<usize, SettingsError> {
+        let number =
+            value.as_integer().and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
+        let number =
+            number.filter(|number| (1..=most).contains(number)).and_then(|n| usize::try_from(n).ok());
+        number.ok_or_else(|| self.error(span, &format!("`{key}` is not a number from 1 to {most}")))
+    }
+
+    /// A time as Go writes it: `500ms`, `1m30s`.
+    fn duration(
+        &self,
+        key: &str,
+        value: &DeValue<'_>,
+        span: &Range<usize>,
+    ) -> Result<Duration, SettingsError> {
+        let time = value.as_str().and_then(|text| text.parse::<jiff::SignedDuration>().ok());
+        let time = time.and_then(|time| Duration::try_from(time).ok()).filter(|time| !time.is_zero());
+        time.ok_or_else(|| self.error(span, &format!("`{key}` is not a time such as \"500ms\" or \"3s\"")))
+    }
+
+    fn unknown<'k>(
+        &self,
+        name: &str,
+        span: &Range<usize>,
+        known: impl Iterator<Item = &'k &'static str>,
+    ) -> SettingsError {
+        let hint = nearest(name, known.copied());
+        let hint = hint.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        self.error(span, &format!("there is no key `{name}`{hint}"))
     }
 
     fn capabilities(&self, value: &DeValue<'_>, span: &Range<usize>) -> Result<Vec<String>, SettingsError> {

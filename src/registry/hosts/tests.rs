@@ -105,6 +105,17 @@ fn bad_files_are_refused_with_their_place() {
         ("user in the URL", "server = 'https://u:hunter2@reg.io'", "http or https"),
         ("flag of another type", "skip_verify = 'yes'", "neither true nor false"),
         ("unknown capability", "[host.'https://m.io']\ncapabilities = ['fly']", "no capability `fly`"),
+        ("limits that are no table", "hullmark = 3", "`hullmark` is not a table"),
+        (
+            "unknown limit",
+            "[hullmark]\ninflight = 3",
+            ":2: there is no key `inflight`; did you mean `in_flight`?",
+        ),
+        ("limit that is none", "hullmark = { in_flight = 0 }", "`in_flight` is not a number from 1 to 1000"),
+        ("limit that is no number", "hullmark = { tries = '3' }", "`tries` is not a number from 1 to 10"),
+        ("time without a unit", "dial_timeout = '3'", "`dial_timeout` is not a time such as \"500ms\""),
+        ("time that is none", "dial_timeout = '0s'", "`dial_timeout` is not a time"),
+        ("time that is past", "hullmark = { idle_timeout = '-1s' }", "`idle_timeout` is not a time"),
         ("host that is no table", "host = 'x'", "`host` is not a table"),
         ("missing certificate", "ca = 'none.pem'", "none.pem: No such file"),
         ("certificate that is none", "ca = ['hosts.toml']", "holds no PEM certificate"),
@@ -135,7 +146,7 @@ fn certificates_are_read_from_the_files_folder() {
     let pem = certificate();
     let toml = "ca = ['a.pem', 'sub/b.pem']\nskip_verify = true";
     let hosts = load(&[("reg.io/hosts.toml", toml), ("reg.io/a.pem", &pem), ("reg.io/sub/b.pem", &pem)]);
-    let tls = first(&hosts, "reg.io").tls;
+    let tls = first(&hosts, "reg.io").profile;
     assert_eq!(*tls.roots, *format!("{pem}\n{pem}\n").as_bytes());
     assert!(tls.skip_verify);
 }
@@ -143,12 +154,26 @@ fn certificates_are_read_from_the_files_folder() {
 #[test]
 fn what_is_not_honoured_is_said() {
     let pair = identity();
-    let toml = "dial_timeout = '1s'\n[host.'https://m.io']\nclient = ['a.pem', 'b.pem']";
+    let toml = "[host.'https://m.io']\nclient = ['a.pem', 'b.pem']";
     let files = [("reg.io/hosts.toml", toml), ("reg.io/a.pem", &pair), ("reg.io/b.pem", &pair)];
     let notes = load(&files).notes().join("\n");
-    for expected in [":1: `dial_timeout`", ":3: only the first `client`"] {
-        assert!(notes.contains(expected), "{expected} is not in {notes}");
-    }
+    assert!(notes.contains(":2: only the first `client`"), "{notes}");
+}
+
+#[test]
+fn a_host_has_limits_of_its_own() {
+    let toml = "dial_timeout = '500ms'\n[hullmark]\nin_flight = 4\n[host.'https://m.io']\n\
+                dial_timeout = '1m30s'\nhullmark = { tries = 1, idle_timeout = '2s' }";
+    let hosts = load(&[("reg.io/hosts.toml", toml)]);
+    let found = hosts.endpoints("reg.io", false).expect("endpoints");
+    let [mirror, registry] = found.as_slice() else { panic!("two") };
+    assert_eq!(mirror.limits, Limits { in_flight: None, tries: Some(1) });
+    assert_eq!(mirror.profile.dial_timeout, Some(Duration::from_secs(90)));
+    assert_eq!(mirror.profile.idle_timeout, Some(Duration::from_secs(2)));
+    assert_eq!(registry.limits, Limits { in_flight: Some(4), tries: None });
+    assert_eq!(registry.profile.dial_timeout, Some(Duration::from_millis(500)));
+    let other = hosts.manners(&"https://cdn.io/x".parse().expect("a URL"), registry);
+    assert_eq!(other.1, Limits::default(), "they are that host's alone");
 }
 
 /// A certificate with its key.
@@ -211,11 +236,11 @@ fn headers_and_client_certificates_are_of_their_host_and_never_printed() {
         .collect();
     headers.sort();
     assert_eq!(headers, ["authorization: Basic hunter2", "x-team: shop", "x-team: web"]);
-    assert!(found[0].tls.identity.is_some() && found[1].tls.identity.is_none());
+    assert!(found[0].profile.identity.is_some() && found[1].profile.identity.is_none());
     assert!(found[1].headers.is_empty());
     let printed = format!("{hosts:?} {found:?}");
     assert!(!printed.contains("hunter2") && !printed.contains("PRIVATE"), "{printed}");
-    let other = hosts.profile(&"https://cdn.io/x".parse().expect("a URL"), &found[0]);
+    let other = hosts.manners(&"https://cdn.io/x".parse().expect("a URL"), &found[0]).0;
     assert_eq!(other.identity, None, "another host gets no certificate of ours");
 }
 
@@ -246,10 +271,10 @@ fn other_hosts_are_judged_by_their_own_settings_else_by_the_registrys_roots() {
         ("lab.io/hosts.toml", "server = 'http://lab.io:5000'"),
     ]);
     let via = first(&hosts, "reg.io");
-    let profile = |url: &str| hosts.profile(&url.parse().expect("a URL"), &via);
-    assert_eq!(profile("https://reg.io/x"), via.tls);
+    let profile = |url: &str| hosts.manners(&url.parse().expect("a URL"), &via).0;
+    assert_eq!(profile("https://reg.io/x"), via.profile);
     assert!(profile("https://reg.io:8443/token").skip_verify, "the same name on another port");
-    assert_eq!(profile("https://auth.io/token"), TlsProfile::default());
+    assert_eq!(profile("https://auth.io/token"), ConnectionProfile::default());
     let elsewhere = profile("https://cdn.io/x");
     assert!(!elsewhere.skip_verify && !elsewhere.roots.is_empty());
     let plain = |url: &str| hosts.allows_plain_http(&url.parse().expect("a URL"));

@@ -2,7 +2,14 @@
 //! reason that an image cannot be looked at.
 
 use super::{Client, Reply, Server, Shelf, UnresolvedKind, assert_failed, basic};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hullmark::{
+    credential::{Access, Credentials},
+    image::{PlatformFilter, Reference},
+    review::ResolveImage,
+};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A client for `registry.test`, which is `upstream`, with these mirrors; `more` goes to the first one's table.
 fn mirrored(mirrors: &[&Server], upstream: &Server, more: &str) -> Client {
@@ -121,4 +128,31 @@ async fn a_hosts_folder_is_read_again_whole_or_not_at_all() {
     assert_eq!(client.registry.reload(), Ok(true));
     client.failure("registry.test/other:1").await;
     assert_eq!((old.targets().len(), new.targets().len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_mirror_gets_the_credentials_that_are_kept_for_it() {
+    let (mirror, upstream) = (private().await, private().await);
+    let client = mirrored(&[&mirror], &upstream, "");
+    let reference: Reference = IMAGE.parse().unwrap();
+    let called = client.registry.at_mirrors(&reference);
+    assert_eq!(called.len(), 1);
+    let (host, at_mirror) = &called[0];
+    assert_eq!(
+        (host, at_mirror.domain(), at_mirror.path()),
+        (&mirror.authority(), &*mirror.authority(), "app")
+    );
+    let access = Access {
+        registry: vec![basic("alice", "upstream-password")],
+        mirrors: [(host.clone(), vec![basic("bob", "mirror-password")])].into(),
+    };
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let resolved = client.registry.resolve(&reference, &PlatformFilter::default(), &access, deadline).await;
+    assert!(resolved.is_ok(), "{resolved:?}");
+    let sent: Vec<_> =
+        mirror.seen().iter().filter_map(|seen| seen.header("authorization").map(str::to_owned)).collect();
+    let Some(Credentials::Basic { username, password }) = access.mirrors[host].first() else { panic!("one") };
+    let expected = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));
+    assert!(!sent.is_empty() && sent.iter().all(|header| *header == expected), "{sent:?}");
+    assert!(upstream.targets().is_empty());
 }

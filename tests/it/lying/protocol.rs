@@ -4,7 +4,10 @@ use super::{
     Client, Reply, Seen, Server, Shelf, UnresolvedKind, assert_failed, basic,
     content::{MANIFEST, entry, index},
 };
-use hullmark::{credential::Credentials, image::Freshness};
+use hullmark::{
+    credential::{Access, Credentials},
+    image::Freshness,
+};
 use serde_json::json;
 use std::{
     sync::{
@@ -357,8 +360,14 @@ async fn every_platform_is_read_and_attestations_are_not() {
     };
     let reference = format!("{}/app:1", server.authority()).parse().expect("a reference");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
-    let found =
-        hullmark::review::ResolveImage::resolve(&client.registry, &reference, &filter, &[], deadline).await;
+    let found = hullmark::review::ResolveImage::resolve(
+        &client.registry,
+        &reference,
+        &filter,
+        &Access::default(),
+        deadline,
+    )
+    .await;
     let failed = found.expect_err("no such platform");
     assert_failed(&failed, UnresolvedKind::NoMatchingPlatform, "there are linux/amd64, linux/arm64");
 }
@@ -378,8 +387,14 @@ async fn addresses_that_are_refused_are_never_dialled() {
         let reference = image.parse().expect("a reference");
         let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
         let filter = hullmark::image::PlatformFilter::default();
-        let found =
-            hullmark::review::ResolveImage::resolve(&registry, &reference, &filter, &[], deadline).await;
+        let found = hullmark::review::ResolveImage::resolve(
+            &registry,
+            &reference,
+            &filter,
+            &Access::default(),
+            deadline,
+        )
+        .await;
         assert_failed(&found.expect_err(image), UnresolvedKind::AddressRefused, text);
     }
 }

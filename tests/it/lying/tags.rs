@@ -80,3 +80,28 @@ async fn a_head_that_helps_nothing_is_no_obstacle() {
         assert_eq!(methods, ["HEAD", "GET"], "{name}: the config is known");
     }
 }
+
+#[tokio::test]
+async fn where_few_requests_are_left_tags_are_believed_for_longer() {
+    for (left, expected) in [("9", 0), ("50", 1)] {
+        let shelf = Shelf::with_image();
+        let digest = Digest::sha256(&served(&shelf)).to_string();
+        let server = Server::start(move |seen| {
+            let reply = shelf.serve(seen).with("docker-content-digest", &*digest);
+            reply
+                .with("ratelimit-limit", "100;w=21600")
+                .with("ratelimit-remaining", format!("{left};w=21600"))
+        })
+        .await;
+        let toml = format!("server = 'http://{}'", server.authority());
+        let client = Client::believing(&[(server.authority(), toml)], &[], Duration::from_millis(500));
+        let image = format!("{}/app:1", server.authority());
+        client.resolve(&image).await.expect("an image");
+        let told = client.exchanges.lock().expect("a lock")[0].rate_limit.expect("a limit");
+        assert_eq!((told.limit, told.remaining.to_string().as_str()), (100, left));
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        server.forget();
+        client.resolve(&image).await.expect("an image");
+        assert_eq!(server.targets().len(), expected, "{left} are left");
+    }
+}

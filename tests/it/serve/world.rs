@@ -4,7 +4,7 @@ use super::client::{self, Answer};
 use hullmark::{
     admission::Mode,
     app::{Recorder, now},
-    credential::Credentials,
+    credential::{Access, Credentials},
     image::{
         Digest, Freshness, ImageConfig, MediaType, PlatformFilter, PlatformImage, Reference, ResolvedImage,
         Unresolved, UnresolvedKind,
@@ -48,7 +48,7 @@ impl ResolveImage for Images {
         &self,
         reference: &Reference,
         _platforms: &PlatformFilter,
-        _credentials: &[Credentials],
+        _credentials: &Access,
         _deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         let user = match reference.path().rsplit('/').next().unwrap() {

@@ -5,6 +5,7 @@ use rcgen::{
     ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth},
     IsCa, KeyPair, KeyUsagePurpose,
 };
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 /// An authority that nobody trusts until told to.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -13,6 +14,22 @@ pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 pub(crate) struct Leaf {
     pub(crate) certificate: String,
     pub(crate) key: String,
+}
+
+impl Leaf {
+    /// TLS as a server with this certificate speaks it.
+    pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .unwrap();
+        std::sync::Arc::new(config).into()
+    }
 }
 
 impl Authority {
@@ -31,7 +48,7 @@ impl Authority {
     }
 
     /// The authority's own certificate, as DER.
-    pub(crate) fn der(&self) -> rustls::pki_types::CertificateDer<'static> {
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
         self.0.der().clone()
     }
 

@@ -1,0 +1,229 @@
+//! One host's answer: read within its limits, undone if it was compressed, and what it says of the host.
+
+use super::{
+    error::{clean, failure, from_transport, retry_after},
+    observe::RateLimit,
+    weather::Outcome,
+};
+use crate::image::{Unresolved, UnresolvedKind};
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use reqwest::{
+    Response, StatusCode,
+    header::{CONTENT_ENCODING, HeaderMap},
+};
+use std::{io::Read, time::Duration};
+
+/// What is read of an answer that is no success.
+const ERROR_BODY_LIMIT: usize = 64 * 1024;
+/// How often a body may have been compressed.
+const ENCODINGS: usize = 2;
+
+/// One host's answer.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// What a result says of the host.
+pub(super) fn outcome(result: &Result<Answer, Unresolved>) -> Outcome {
+    match result {
+        Ok(answer) => match answer.status.as_u16() {
+            429 => Outcome::Paused(429, pause(&answer.headers)),
+            503 if pause(&answer.headers).is_some() => Outcome::Paused(503, pause(&answer.headers)),
+            408 | 425 | 500..=599 => Outcome::Overloaded,
+            _ => Outcome::Answered,
+        },
+        Err(why) => match why.kind {
+            UnresolvedKind::Unreachable => Outcome::Broken(why.detail.clone(), true),
+            UnresolvedKind::Timeout | UnresolvedKind::Tls => Outcome::Broken(why.detail.clone(), false),
+            // It answers, if not what it should.
+            _ => Outcome::Answered,
+        },
+    }
+}
+
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    retry_after(headers).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// What is left of a limit on requests, if the host tells.
+pub(super) fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
+    let number = |name: &str| {
+        let value = headers.get(name)?.to_str().ok()?;
+        value.split(';').next()?.trim().parse().ok()
+    };
+    Some(RateLimit { limit: number("ratelimit-limit")?, remaining: number("ratelimit-remaining")? })
+}
+
+/// Reads a body. A success beyond the limit is an error, any other answer is cut.
+pub(super) async fn read(
+    mut response: Response,
+    host: &str,
+    limit: usize,
+    bytes: &mut u64,
+) -> Result<Vec<u8>, Unresolved> {
+    let success = response.status().is_success();
+    let encodings = if success { encodings(response.headers(), host)? } else { Vec::new() };
+    // What is compressed should be shorter; where there is little to compress, it is a little longer.
+    let overhead = if encodings.is_empty() { 0 } else { 1024 };
+    let most = if success { limit.saturating_add(overhead) } else { ERROR_BODY_LIMIT };
+    let too_large = || {
+        let detail = format!("{host} sent more than the {limit} bytes that were expected at most");
+        failure(UnresolvedKind::TooLarge, host, detail)
+    };
+    if success && response.content_length().is_some_and(|length| length > most as u64) {
+        return Err(too_large());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| from_transport(host, &e))? {
+        *bytes += chunk.len() as u64;
+        let room = most - body.len();
+        if chunk.len() > room {
+            if success {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk[..room]);
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let undone = if body.is_empty() { &[][..] } else { &encodings[..] };
+    for encoding in undone.iter().rev() {
+        body = encoding.undo(&body, limit).map_err(|_| {
+            let detail = format!("{host} sent a body that is not what its Content-Encoding says");
+            failure(UnresolvedKind::ServerError, host, detail)
+        })?;
+        if body.len() > limit {
+            return Err(too_large());
+        }
+    }
+    Ok(body)
+}
+
+/// How a body was compressed (RFC 9110 section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Gzip,
+    Deflate,
+}
+
+impl Encoding {
+    /// The first `limit` bytes and one more, so that more shows as more.
+    fn undo(self, body: &[u8], limit: usize) -> std::io::Result<Vec<u8>> {
+        let mut plain = Vec::new();
+        let most = (limit as u64).saturating_add(1);
+        match self {
+            Self::Gzip => MultiGzDecoder::new(body).take(most).read_to_end(&mut plain)?,
+            Self::Deflate => ZlibDecoder::new(body).take(most).read_to_end(&mut plain)?,
+        };
+        Ok(plain)
+    }
+}
+
+/// How a body was compressed, first to last. We ask for none; some proxies compress all the same.
+fn encodings(headers: &HeaderMap, host: &str) -> Result<Vec<Encoding>, Unresolved> {
+    let refuse = |what: String| {
+        let detail = format!("{host} compressed its answer although it was asked not to, {what}");
+        Err(failure(UnresolvedKind::ServerError, host, detail))
+    };
+    let mut found = Vec::new();
+    for value in headers.get_all(CONTENT_ENCODING) {
+        for name in String::from_utf8_lossy(value.as_bytes()).split(',').map(str::trim) {
+            match name.to_ascii_lowercase().as_str() {
+                "" | "identity" => {}
+                "gzip" | "x-gzip" => found.push(Encoding::Gzip),
+                "deflate" => found.push(Encoding::Deflate),
+                other => return refuse(format!("in a way that is not undone here ({})", clean(other))),
+            }
+        }
+    }
+    if found.len() > ENCODINGS {
+        return refuse(format!("and more than {ENCODINGS} times"));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{
+        Compression,
+        read::{GzEncoder, ZlibEncoder},
+    };
+    use reqwest::header::HeaderValue;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut body = Vec::new();
+        GzEncoder::new(plain, Compression::best()).read_to_end(&mut body).unwrap();
+        body
+    }
+
+    fn deflate(plain: &[u8]) -> Vec<u8> {
+        let mut body = Vec::new();
+        ZlibEncoder::new(plain, Compression::best()).read_to_end(&mut body).unwrap();
+        body
+    }
+
+    /// What is read of an answer with this header and body, when at most 100 bytes are expected.
+    async fn read_encoded(encoding: &str, body: Vec<u8>) -> Result<Vec<u8>, (UnresolvedKind, String)> {
+        let answer = axum::http::Response::builder().header(CONTENT_ENCODING, encoding).body(body).unwrap();
+        let read = read(answer.into(), "reg.io", 100, &mut 0).await;
+        read.map_err(|failed| (failed.kind, failed.detail))
+    }
+
+    #[tokio::test]
+    async fn compressed_bodies_are_undone_within_the_limit() {
+        let plain = br#"{"schemaVersion":2}"#.to_vec();
+        for (name, encoding, body) in [
+            ("none", "identity", plain.clone()),
+            ("gzip", "gzip", gzip(&plain)),
+            ("in capitals", "GZIP", gzip(&plain)),
+            ("its old name", "x-gzip", gzip(&plain)),
+            ("deflate", "deflate", deflate(&plain)),
+            ("twice", "deflate, gzip", gzip(&deflate(&plain))),
+            ("an answer to HEAD", "gzip", Vec::new()),
+        ] {
+            let expected = if body.is_empty() { Vec::new() } else { plain.clone() };
+            assert_eq!(read_encoded(encoding, body).await, Ok(expected), "{name}");
+        }
+        let bomb = gzip(&vec![0; 50_000_000]);
+        let thrice = gzip(&gzip(&gzip(&plain)));
+        for (name, encoding, body, kind, text) in [
+            ("a bomb", "gzip", gzip(&vec![0; 1000]), UnresolvedKind::TooLarge, "more than the 100 bytes"),
+            ("a great bomb", "gzip", bomb, UnresolvedKind::TooLarge, "more than the 100 bytes"),
+            (
+                "no gzip",
+                "gzip",
+                plain.clone(),
+                UnresolvedKind::ServerError,
+                "is not what its Content-Encoding",
+            ),
+            ("thrice", "gzip, gzip, gzip", thrice, UnresolvedKind::ServerError, "more than 2 times"),
+            ("another way", "zstd", plain, UnresolvedKind::ServerError, "not undone here (zstd)"),
+        ] {
+            let (found, detail) = read_encoded(encoding, body).await.expect_err(name);
+            assert!(found == kind && detail.contains(text), "{name}: {found:?} {detail}");
+        }
+    }
+
+    #[test]
+    fn limits_are_read_as_docker_hub_tells_them() {
+        for (limit, remaining, expected, scarce) in [
+            ("100;w=21600", "76;w=21600", Some((100, 76)), false),
+            ("100", "9", Some((100, 9)), true),
+            ("100;w=21600", "10;w=21600", Some((100, 10)), false),
+            ("0", "0", Some((0, 0)), false),
+            ("many", "9", None, false),
+            ("100", "", None, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("ratelimit-limit", HeaderValue::from_static(limit));
+            headers.insert("ratelimit-remaining", HeaderValue::from_static(remaining));
+            let found = rate_limit(&headers);
+            assert_eq!(found.map(|found| (found.limit, found.remaining)), expected, "{limit} {remaining}");
+            assert_eq!(found.is_some_and(RateLimit::is_scarce), scarce, "{limit} {remaining}");
+        }
+        assert_eq!(rate_limit(&HeaderMap::new()), None);
+    }
+}

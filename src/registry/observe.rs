@@ -1,0 +1,99 @@
+//! What is told of each HTTP exchange: everything that helps to understand it, and nothing secret.
+
+use std::{sync::Arc, time::Duration};
+use url::Url;
+
+/// Is told of every HTTP exchange, when it is over.
+pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
+
+/// One HTTP request and its answer, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What it was for.
+    pub purpose: Purpose,
+    /// `GET`, `HEAD` or `POST`.
+    pub method: &'static str,
+    /// The URL; values in its query are masked, but for `service`, `scope` and `ns`.
+    pub url: String,
+    /// The answer's status; none if there was no answer.
+    pub status: Option<u16>,
+    /// Bytes of the answer's body that were read.
+    pub bytes: u64,
+    /// What the host says is left of its limit on requests.
+    pub rate_limit: Option<RateLimit>,
+    /// From sending the request to the end of the answer, connecting included.
+    pub elapsed: Duration,
+}
+
+/// What an exchange was for. A redirect keeps the purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A manifest or an index.
+    Manifest,
+    /// A config blob.
+    Config,
+    /// A token.
+    Token,
+    /// `/v2/`, asked only because a 401 did not say what is wanted.
+    Ping,
+}
+
+/// What a registry says of a limit on requests (`RateLimit-Limit` and `RateLimit-Remaining`, as Docker Hub sends
+/// them: `100;w=21600` is a hundred in six hours).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests in a window.
+    pub limit: u32,
+    /// Those that are left of it.
+    pub remaining: u32,
+}
+
+impl RateLimit {
+    /// Whether less than a tenth is left.
+    pub(super) fn is_scarce(self) -> bool {
+        u64::from(self.remaining) * 10 < u64::from(self.limit)
+    }
+}
+
+/// A URL that may be printed: signatures and the like in its query are masked, and so is a user.
+pub(super) fn shown(url: &Url) -> String {
+    const PLAIN: [&str; 3] = ["service", "scope", "ns"];
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    if url.query().is_some() {
+        let query = url.query_pairs().map(|(name, value)| {
+            if PLAIN.contains(&name.as_ref()) { format!("{name}={value}") } else { format!("{name}=***") }
+        });
+        shown.set_query(Some(&query.collect::<Vec<_>>().join("&")));
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn urls_are_shown_without_secrets() {
+        let rows = [
+            ("plain", "https://reg.io/v2/a/manifests/1", "https://reg.io/v2/a/manifests/1"),
+            (
+                "token",
+                "https://auth.io/t?service=reg.io&scope=repository%3Aa%3Apull&account=me",
+                "https://auth.io/t?service=reg.io&scope=repository:a:pull&account=***",
+            ),
+            (
+                "presigned",
+                "https://cdn.io/b?X-Amz-Signature=abc&sig=1",
+                "https://cdn.io/b?X-Amz-Signature=***&sig=***",
+            ),
+            ("user", "https://u:pw@cdn.io/b#f", "https://cdn.io/b"),
+            ("forged name", "https://cdn.io/b?a%0Ab=c", "https://cdn.io/b?ab=***"),
+        ];
+        for (name, url, expected) in rows {
+            assert_eq!(shown(&url.parse().expect("a URL")), expected, "{name}");
+        }
+    }
+}

@@ -8,9 +8,11 @@ use crate::{
     auth_files::{AuthFiles, Environment},
     check,
     cli::{CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs, WebhookCommand},
-    cluster, crds, demo, inspect, policy_files, policy_reference, policy_test,
-    registry::{Exchange, Observer, Registry, Settings},
-    review::{self, Reviewer},
+    cluster, crds,
+    credential_provider::CredentialProviders,
+    demo, inspect, policy_files, policy_reference, policy_test,
+    registry::{Exchange, Observer, ProxySettings, Registry, Settings},
+    review::{self, Chain, Reviewer},
     text::clean,
 };
 use anyhow::{Context, Result};
@@ -72,9 +74,10 @@ async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
 
 /// What is wrong with the user's credentials, where that may be why `ended` is no success. Notes of
 /// helpers are there only once they were asked.
-fn tell_credentials(credentials: &AuthFiles, always: bool, ended: &Result<ExitCode>) {
+fn tell_credentials(credentials: &Keys, always: bool, ended: &Result<ExitCode>) {
     if always || !ended.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS) {
-        for note in credentials.notes() {
+        let plugins = credentials.then.iter().flat_map(CredentialProviders::notes);
+        for note in credentials.first.notes().into_iter().chain(plugins) {
             let _ = writeln!(io::stderr(), "# {}", clean(&note, 500));
         }
     }
@@ -92,22 +95,38 @@ async fn check(args: &CheckArgs) -> Result<ExitCode> {
     ended
 }
 
+/// The user's credentials: auth files, then plugins, as on a node.
+type Keys = Chain<AuthFiles, CredentialProviders>;
+
 /// The registry edge and the user's credentials, as every command of the command line has them.
-fn registry(
-    args: &RegistryArgs,
-    observer: Option<Observer>,
-    tell_notes: bool,
-) -> Result<(Registry, AuthFiles)> {
-    let images = Registry::new(Settings {
-        hosts_dir: args.hosts_dir.clone(),
-        allow_addresses: args.allow_addresses.clone(),
-        observer,
-        ..Settings::default()
-    })?;
+fn registry(args: &RegistryArgs, observer: Option<Observer>, tell_notes: bool) -> Result<(Registry, Keys)> {
+    let images = Registry::new(settings(args, observer))?;
     for note in images.notes().iter().filter(|_| tell_notes) {
         let _ = writeln!(io::stderr(), "# {}", clean(note, 500));
     }
-    Ok((images, AuthFiles::read(&Environment::read(|name| std::env::var_os(name)))))
+    let files = AuthFiles::read(&Environment::read(|name| std::env::var_os(name)));
+    Ok((images, Chain { first: files, then: credential_providers(args)? }))
+}
+
+/// How registries are reached, by the command line and the environment.
+fn settings(args: &RegistryArgs, observer: Option<Observer>) -> Settings {
+    Settings {
+        hosts_dir: args.hosts_dir.clone(),
+        allow_registries: args.allow_registries.clone(),
+        deny_registries: args.deny_registries.clone(),
+        allow_addresses: args.allow_addresses.clone(),
+        refuse_addresses: args.refuse_addresses.iter().flat_map(|range| range.0.clone()).collect(),
+        proxies: ProxySettings::read(|name| std::env::var(name).ok()),
+        observer,
+        ..Settings::default()
+    }
+}
+
+/// The plugins that the command line names.
+fn credential_providers(args: &RegistryArgs) -> Result<Option<CredentialProviders>> {
+    let named = args.image_credential_provider_config.as_ref();
+    let named = named.zip(args.image_credential_provider_bin_dir.as_ref());
+    Ok(named.map(|(config, folder)| CredentialProviders::load(config, folder)).transpose()?)
 }
 
 fn tell(exchange: &Exchange) {

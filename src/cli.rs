@@ -1,5 +1,9 @@
 //! The command line: every flag, its environment variable and its help.
 
+mod registry;
+
+pub use registry::{AddressRange, RegistryArgs};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -60,22 +64,6 @@ pub enum PolicyCommand {
     Test(PolicyTestArgs),
     /// Print the reference of every field and CEL variable, as Markdown.
     Reference,
-}
-
-/// How registries are reached; the same for every command.
-#[derive(Clone, Debug, Default, Args)]
-pub struct RegistryArgs {
-    /// Folder of registry settings, in containerd's form: `DIR/<host>/hosts.toml`.
-    #[arg(long, value_name = "DIR", env = "HULLMARK_HOSTS_DIR")]
-    pub hosts_dir: Option<PathBuf>,
-    /// Allow a range of addresses that is refused by default (loopback, link-local, metadata). May be repeated.
-    #[arg(
-        long = "allow-address",
-        value_name = "CIDR",
-        env = "HULLMARK_ALLOW_ADDRESS",
-        value_delimiter = ','
-    )]
-    pub allow_addresses: Vec<ipnet::IpNet>,
 }
 
 /// `hullmark inspect`.

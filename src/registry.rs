@@ -17,7 +17,6 @@ mod cache;
 mod challenge;
 mod client;
 mod error;
-mod flight;
 mod hosts;
 mod observe;
 mod pools;

@@ -52,6 +52,29 @@ pub trait FindCredentials: Send + Sync {
     ) -> impl Future<Output = Vec<Credentials>> + Send;
 }
 
+/// Credentials of two places: those of `first` before those of `then`, each once.
+#[derive(Debug)]
+pub struct Chain<A, B> {
+    /// Asked first.
+    pub first: A,
+    /// Asked second, if it is there.
+    pub then: Option<B>,
+}
+
+impl<A: FindCredentials, B: FindCredentials> FindCredentials for Chain<A, B> {
+    async fn find(&self, reference: &Reference, workload: Option<&Workload>) -> Vec<Credentials> {
+        let mut found = self.first.find(reference, workload).await;
+        if let Some(then) = &self.then {
+            for credentials in then.find(reference, workload).await {
+                if !found.contains(&credentials) {
+                    found.push(credentials);
+                }
+            }
+        }
+        found
+    }
+}
+
 /// Knows namespaces by name. Implemented by the cluster edge.
 pub trait KnowNamespaces: Send + Sync + fmt::Debug {
     /// The namespace, as far as it is known; without a cluster to ask, it has the one label that the API

@@ -9,8 +9,8 @@ use crate::{
     cli::{LogFormat, ServeArgs},
     cluster::events::{BrokenGlass, Events},
     policy::Enforcement,
-    registry::{Registry, Settings as RegistrySettings},
-    review::Reviewer,
+    registry::Registry,
+    review::{Chain, Reviewer},
     server::{self, Certificates, Observe, Reviewed, Running, Settings, Webhook},
     telemetry::{self, Metrics, Outcome, log},
 };
@@ -67,12 +67,10 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
-    let registry = Registry::new(RegistrySettings {
-        hosts_dir: args.registry.hosts_dir.clone(),
-        allow_addresses: args.registry.allow_addresses.clone(),
-        ..RegistrySettings::default()
-    })?;
-    for note in registry.notes().into_iter().chain(sources.credentials.notes()) {
+    let registry = Registry::new(super::settings(&args.registry, None))?;
+    let credentials =
+        Chain { then: super::credential_providers(&args.registry)?, first: sources.credentials };
+    for note in registry.notes().into_iter().chain(credentials.first.notes()) {
         tracing::warn!(note, "registry settings");
     }
     if args.registry.hosts_dir.is_some() {
@@ -81,7 +79,7 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
     let news = sources.news.clone();
     let webhook = Webhook {
-        reviewer: Reviewer { images: registry, credentials: sources.credentials, nodes: sources.nodes },
+        reviewer: Reviewer { images: registry, credentials, nodes: sources.nodes },
         policies: sources.policies,
         stance: stance(args),
         namespaces: sources.namespaces,

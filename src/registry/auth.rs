@@ -8,7 +8,6 @@ use super::{
     Purpose,
     challenge::{self, Bearer, Challenge},
     error::{date, failure, from_answer},
-    flight::Flights,
     hosts::authority,
     source::{Source, basic},
     token::{self, Token},
@@ -16,6 +15,7 @@ use super::{
 };
 use crate::{
     credential::Credentials,
+    flight::Flights,
     image::{Unresolved, UnresolvedKind},
 };
 use moka::future::Cache;

@@ -9,10 +9,10 @@ use super::{
     auth::{Asked, Authorizer},
     cache::{Caches, ImageKey, StoredConfig, StoredDocument},
     error::{deadline as deadline_passed, failure, from_answer},
-    flight::Flights,
     source::Source,
     transport::{Incoming, Payload},
 };
+use crate::flight::Flights;
 use crate::image::{
     Descriptor, Digest, Document, Freshness, ImageConfig, InvalidConfig, InvalidDocument, MediaType,
     PlatformImage, Unresolved, UnresolvedKind,

@@ -8,6 +8,7 @@
 mod file;
 
 use super::SettingsError;
+use crate::image::Reference;
 use file::{HostsFile, Server};
 use reqwest::header::{HeaderName, HeaderValue};
 use std::{
@@ -166,6 +167,19 @@ impl Hosts {
             }
         }
         Ok(endpoints)
+    }
+
+    /// What `reference` is called at its mirrors, by their host and port. A host that no reference can name (no
+    /// dot, no port) is left out.
+    pub(super) fn at_mirrors(&self, reference: &Reference) -> Vec<(String, Reference)> {
+        let endpoints = self.endpoints(reference.domain(), reference.digest().is_some());
+        let mirrors = endpoints.into_iter().flatten().filter(|endpoint| !endpoint.trusted);
+        let called = |mirror: Endpoint| {
+            let host = authority(&mirror.base);
+            let called: Reference = format!("{host}/{}", reference.path()).parse().ok()?;
+            (called.domain() == host).then_some((host, called))
+        };
+        mirrors.filter_map(called).collect()
     }
 
     /// How `url` is connected to and how much is asked of it, when an exchange with `via` leads there: as its

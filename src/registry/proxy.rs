@@ -109,6 +109,8 @@ fn proxy(name: &str, text: Option<&str>) -> Result<Option<Url>, SettingsError> {
 mod tests {
     use super::*;
 
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
     fn settings(https: &str, http: &str, no: &str) -> ProxySettings {
         let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         ProxySettings { https: set(https), http: set(http), no: set(no) }
@@ -120,7 +122,7 @@ mod tests {
             let find = |name: &str| rows.iter().find(|row| row.0 == name).map(|row| row.1.to_owned());
             ProxySettings::read(find)
         };
-        let rows: [(&str, &[(&str, &str)], ProxySettings); 6] = [
+        let rows: [(&str, Variables<'_>, ProxySettings); 6] = [
             ("none", &[], settings("", "", "")),
             (
                 "capitals",

@@ -76,17 +76,8 @@ impl Resolver {
         self.transport.hosts().notes()
     }
 
-    /// What `reference` is called at its mirrors. A host that no reference can name (no dot, no port) is left out.
     pub(super) fn at_mirrors(&self, reference: &Reference) -> Vec<(String, Reference)> {
-        let endpoints = self.transport.hosts().endpoints(reference.domain(), reference.digest().is_some());
-        let mirrors = endpoints.into_iter().flatten().filter(|endpoint| !endpoint.trusted);
-        mirrors
-            .filter_map(|mirror| {
-                let host = authority(&mirror.base);
-                let called: Reference = format!("{host}/{}", reference.path()).parse().ok()?;
-                (called.domain() == host).then_some((host, called))
-            })
-            .collect()
+        self.transport.hosts().at_mirrors(reference)
     }
 
     pub(super) async fn resolve(

@@ -67,6 +67,9 @@ fn kinds(objects: &[Value]) -> BTreeSet<&str> {
 const CERT_MANAGER: &str = "certificates.mode=certManager";
 const OWN_SECRET: &str = "certificates.mode=secret,certificates.secretName=mine,\
     certificates.caBundle=-----BEGIN CERTIFICATE-----";
+const CREDENTIAL_PROVIDERS: &str = "registries.credentialProviders.config=x,\
+                                    registries.credentialProviders.volume.image.reference=ghcr.io/acme/plugins:1,\
+                                    registries.credentialProviders.folder=/bin";
 const BREAK_GLASS: &str = "breakGlass.label=acme.io/break-glass,breakGlass.groups={sre,oncall}";
 
 #[test]
@@ -141,6 +144,7 @@ fn values_switch_what_they_say() {
         ("monitoring.prometheusRule.enabled=true", &["PrometheusRule"], &[]),
         ("priorityClassQuota=true", &["ResourceQuota"], &[]),
         ("registries.hosts.ghcr\\.io=x", &["ConfigMap"], &[]),
+        (CREDENTIAL_PROVIDERS, &["ConfigMap"], &[]),
         (
             CERT_MANAGER,
             &["Certificate", "Issuer", "ValidatingWebhookConfiguration"],
@@ -203,6 +207,10 @@ fn values_that_cannot_be_are_refused() {
         ("guard.groups=null", "needs guard.groups"),
         ("guard.groups={a'b}", "/guard/groups/0"),
         ("registries.hosts.\\.\\./x=1", "registries"),
+        ("registries.proxy.https=proxy:3128", "/registries/proxy/https"),
+        ("registries.refuseAddresses={public}", "/registries/refuseAddresses/0"),
+        ("registries.secrets={a/b}", "/registries/secrets/0"),
+        ("registries.credentialProviders.config=x", "/registries/credentialProviders/volume"),
         ("parameters[0].apiGroup=,parameters[0].resource=secrets", "/parameters/0/resource"),
         ("certificates.mode=secret", "needs certificates.secretName"),
         ("breakGlass.label=a/b", "needs breakGlass.groups"),
@@ -222,7 +230,10 @@ async fn the_binary_takes_every_argument() {
         "mode=audit,unmatched=warn,exemptNamespaces={cni,csi},pullSecrets.mode=namespaces",
         "pullSecrets.namespaces={shop},pullSecrets.global={ops/registry},pin=true,platforms.fromNodes=false",
         "platforms.only={linux/amd64,linux/arm64},registries.hosts.ghcr\\.io=x,listenAddress=[::]",
-        "registries.allowAddresses={127.0.0.0/8},webhook.url=https://h:8443,exceptions=shop\\,web",
+        "registries.allowAddresses={127.0.0.0/8},registries.refuseAddresses={private,192.0.2.0/24}",
+        "registries.allow={ghcr.io,*.acme.io:5000},registries.deny={docker.io/library}",
+        CREDENTIAL_PROVIDERS,
+        "webhook.url=https://h:8443,exceptions=shop\\,web",
         BREAK_GLASS,
     ];
     for values in [&[][..], &everything[..], &[CERT_MANAGER]] {

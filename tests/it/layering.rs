@@ -26,12 +26,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The use case, and the ports that edges implement.
     ("review", CORE),
     ("certificate", &[]),
+    ("flight", &[]),
     // The command line: values, parsed.
     ("cli", &["image"]),
     // Edges: the core and review, never each other.
     ("registry", CORE_AND_REVIEW),
     ("server", CORE_AND_REVIEW),
     ("auth_files", CORE_AND_REVIEW),
+    ("credential_provider", CORE_AND_REVIEW),
     ("cluster", CORE_AND_REVIEW),
     ("policy_files", CORE_AND_REVIEW),
     ("telemetry", CORE_AND_REVIEW),
@@ -67,6 +69,7 @@ const CORE_AND_REVIEW: &[&str] = &[
     "admission",
     "review",
     "certificate",
+    "flight",
 ];
 const COMMAND: &[&str] = &[
     "text",

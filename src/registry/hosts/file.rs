@@ -202,7 +202,7 @@ impl Reader<'_> {
             let (name, value, span) = (key.get_ref().as_ref(), value.get_ref(), value.span());
             match name {
                 "in_flight" => {
-                    server.limits.in_flight = Some(self.count(name, value, &span, MOST_IN_FLIGHT)?)
+                    server.limits.in_flight = Some(self.count(name, value, &span, MOST_IN_FLIGHT)?);
                 }
                 "tries" => server.limits.tries = Some(self.count(name, value, &span, MOST_TRIES)?),
                 "idle_timeout" => server.profile.idle_timeout = Some(self.duration(name, value, &span)?),

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 type Landing<T> = watch::Receiver<Option<T>>;
 
 /// Work under way, by key.
-pub(super) struct Flights<T> {
+pub(crate) struct Flights<T> {
     under_way: Arc<Mutex<HashMap<String, Landing<T>>>>,
 }
 
@@ -26,7 +26,7 @@ impl<T> Default for Flights<T> {
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// The result of the flight under way for `key`, or of `work`, which then becomes that flight.
     /// None if the work panicked.
-    pub(super) async fn join<F>(&self, key: &str, work: impl FnOnce() -> F) -> Option<T>
+    pub(crate) async fn join<F>(&self, key: &str, work: impl FnOnce() -> F) -> Option<T>
     where
         F: Future<Output = T> + Send + 'static,
     {

@@ -1,0 +1,219 @@
+//! The kubelet's credential provider plugins, as a source of credentials.
+//!
+//! In go the configuration and the folder of plugins that nodes have, out come credentials for a reference:
+//! those of every plugin whose `matchImages` names it, as the kubelet finds them (Kubernetes,
+//! `pkg/credentialprovider/plugin`). An answer is kept as it says itself; a plugin is asked once for any
+//! number of askers; one that fails is asked again a moment later, and its image is looked at without it.
+
+mod config;
+mod exec;
+
+use crate::{
+    credential::{Credentials, Keychain, matches_image},
+    flight::Flights,
+    image::Reference,
+    review::FindCredentials,
+    workload::Workload,
+};
+use config::Provider;
+use exec::{KeptFor, Response};
+use moka::future::Cache;
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// How long a plugin may take; the kubelet's own limit.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a failure is remembered.
+const FAILED: Duration = Duration::from_secs(5);
+/// Answers that are kept.
+const KEPT: u64 = 10_000;
+/// Different failures that are told.
+const NOTES: usize = 20;
+
+/// A configuration that cannot be used; the text names the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidConfig(pub String);
+
+/// The plugins.
+pub struct CredentialProviders {
+    folder: PathBuf,
+    providers: Vec<Arc<Provider>>,
+    patience: Duration,
+    kept: Cache<String, Kept>,
+    flights: Flights<Result<Response, String>>,
+    notes: Mutex<Vec<String>>,
+}
+
+/// What is known for a key, and for how long; no keychain: the plugin has just failed.
+#[derive(Clone)]
+struct Kept {
+    keychain: Option<Arc<Keychain>>,
+    life: Duration,
+}
+
+impl CredentialProviders {
+    /// Reads `config`, a file or a folder of files (`.yaml`, `.yml`, `.json`, in the order of their names), whose
+    /// plugins are in `folder`.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] when one cannot be read, or names a plugin that is not there.
+    pub fn load(config: &Path, folder: &Path) -> Result<Self, InvalidConfig> {
+        let mut providers: Vec<Arc<Provider>> = Vec::new();
+        for file in files(config).map_err(|error| InvalidConfig(format!("{}: {error}", config.display())))? {
+            let said = |what: &str| InvalidConfig(format!("{}: {what}", file.display()));
+            let text = fs::read_to_string(&file).map_err(|error| said(&error.to_string()))?;
+            for provider in config::parse(&text).map_err(|why| said(&why))? {
+                if providers.iter().any(|other| other.name == provider.name) {
+                    return Err(said(&format!("the provider {:?} is there twice", provider.name)));
+                }
+                let program = folder.join(&provider.name);
+                if !program.is_file() {
+                    return Err(said(&format!("there is no plugin {}", program.display())));
+                }
+                providers.push(Arc::new(provider));
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            providers,
+            patience: PATIENCE,
+            kept: Cache::builder().max_capacity(KEPT).expire_after(Life).build(),
+            flights: Flights::default(),
+            notes: Mutex::default(),
+        })
+    }
+
+    /// The same; a plugin may take this long.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Which plugins have failed so far, and why; never a secret.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What one plugin knows for an image.
+    async fn keychain(&self, provider: &Arc<Provider>, reference: &Reference) -> Option<Arc<Keychain>> {
+        let image = format!("{}/{}", reference.domain(), reference.path());
+        let keys =
+            [KeptFor::Image, KeptFor::Registry, KeptFor::Global].map(|kept| key(provider, kept, &image));
+        for key in &keys {
+            if let Some(found) = self.kept.get(key).await {
+                return found.keychain;
+            }
+        }
+        let (folder, own, asked, patience) =
+            (self.folder.clone(), Arc::clone(provider), image.clone(), self.patience);
+        let work = || async move { exec::ask(&folder, &own, &asked, patience).await };
+        let asked = self.flights.join(&keys[0], work).await;
+        match asked.unwrap_or_else(|| Err("asking it ended unexpectedly".to_owned())) {
+            Ok(response) => {
+                let keychain = Arc::new(response.keychain);
+                let life = response.duration.unwrap_or(provider.cache_duration);
+                if !life.is_zero() {
+                    let kept = Kept { keychain: Some(Arc::clone(&keychain)), life };
+                    self.kept.insert(key(provider, response.kept_for, &image), kept).await;
+                }
+                Some(keychain)
+            }
+            Err(why) => {
+                let [own, ..] = keys;
+                self.kept.insert(own, Kept { keychain: None, life: FAILED }).await;
+                self.note(format!(
+                    "the credential provider {} gave nothing for {image}: {why}",
+                    provider.name
+                ));
+                None
+            }
+        }
+    }
+
+    fn note(&self, note: String) {
+        tracing::warn!(note, "a credential provider failed");
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+impl FindCredentials for CredentialProviders {
+    async fn find(&self, reference: &Reference, _workload: Option<&Workload>) -> Vec<Credentials> {
+        let mut all = Keychain::default();
+        for provider in &self.providers {
+            if provider.match_images.iter().any(|pattern| matches_image(pattern, reference))
+                && let Some(keychain) = self.keychain(provider, reference).await
+            {
+                all.extend(Keychain::clone(&keychain));
+            }
+        }
+        all.lookup(reference)
+    }
+}
+
+impl fmt::Debug for CredentialProviders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.providers.iter().map(|provider| &provider.name).collect();
+        f.debug_struct("CredentialProviders").field("providers", &names).finish_non_exhaustive()
+    }
+}
+
+/// Under which key an answer is kept.
+fn key(provider: &Provider, kept: KeptFor, image: &str) -> String {
+    let what = match kept {
+        KeptFor::Image => image,
+        KeptFor::Registry => image.split('/').next().unwrap_or_default(),
+        KeptFor::Global => "",
+    };
+    format!("{} {kept:?} {what}", provider.name)
+}
+
+/// The files of a configuration.
+fn files(config: &Path) -> io::Result<Vec<PathBuf>> {
+    if !config.is_dir() {
+        return Ok(vec![config.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(config)? {
+        let path = entry?.path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if matches!(extension, Some("yaml" | "yml" | "json")) && path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(io::Error::other("the folder holds no .yaml, .yml or .json"));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Each answer has a life of its own.
+struct Life;
+
+impl moka::Expiry<String, Kept> for Life {
+    fn expire_after_create(&self, _: &String, kept: &Kept, _: std::time::Instant) -> Option<Duration> {
+        Some(kept.life)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &String,
+        kept: &Kept,
+        _: std::time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(kept.life)
+    }
+}
+
+#[cfg(test)]
+mod tests;

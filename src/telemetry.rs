@@ -4,9 +4,11 @@
 //! the answer; effects come out, after the decision. No body, credential or value of an environment
 //! variable is ever logged; sizes are bounded; metrics' labels are closed sets, or capped.
 
+mod exchanges;
 pub mod log;
 mod metrics;
 mod record;
 
+pub use exchanges::Exchanged;
 pub use metrics::Metrics;
 pub use record::{Outcome, record};

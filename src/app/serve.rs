@@ -9,10 +9,10 @@ use crate::{
     cli::{LogFormat, ServeArgs},
     cluster::events::{BrokenGlass, Events},
     policy::Enforcement,
-    registry::Registry,
+    registry::{Exchange, Observer, Registry},
     review::{Chain, Reviewer},
     server::{self, Certificates, Observe, Reviewed, Running, Settings, Webhook},
-    telemetry::{self, Metrics, Outcome, log},
+    telemetry::{self, Exchanged, Metrics, Outcome, log},
 };
 use anyhow::Context;
 use identity::Identity;
@@ -67,7 +67,10 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
-    let registry = Registry::new(super::settings(&args.registry, None))?;
+    let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
+    let told = Arc::clone(&recorder);
+    let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
+    let registry = Registry::new(super::settings(&args.registry, Some(observer)))?;
     let credentials =
         Chain { then: super::credential_providers(&args.registry)?, first: sources.credentials };
     for note in registry.notes().into_iter().chain(credentials.first.notes()) {
@@ -76,7 +79,6 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     if args.registry.hosts_dir.is_some() {
         tokio::spawn(keep_hosts_fresh(registry.clone()));
     }
-    let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
     let news = sources.news.clone();
     let webhook = Webhook {
         reviewer: Reviewer { images: registry, credentials, nodes: sources.nodes },
@@ -200,6 +202,18 @@ impl Recorder {
     /// `version` is shown by the metrics.
     pub fn new(version: &str) -> Self {
         Self { metrics: Metrics::new(version), events: None }
+    }
+
+    fn exchanged(&self, exchange: &Exchange) {
+        self.metrics.exchanged(&Exchanged {
+            purpose: exchange.purpose.as_str(),
+            method: exchange.method,
+            status: exchange.status,
+            bytes: exchange.bytes,
+            elapsed: exchange.elapsed,
+            host: &exchange.host,
+            rate_limit: exchange.rate_limit.map(|limit| (limit.limit, limit.remaining)),
+        });
     }
 
     fn writing(mut self, events: Option<Events>) -> Self {

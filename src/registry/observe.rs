@@ -13,6 +13,8 @@ pub struct Exchange {
     pub purpose: Purpose,
     /// `GET`, `HEAD` or `POST`.
     pub method: &'static str,
+    /// Host and port that were asked.
+    pub host: String,
     /// The URL; values in its query are masked, but for `service`, `scope` and `ns`.
     pub url: String,
     /// The answer's status; none if there was no answer.
@@ -46,6 +48,19 @@ pub struct RateLimit {
     pub limit: u32,
     /// Those that are left of it.
     pub remaining: u32,
+}
+
+impl Purpose {
+    /// Its name in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest",
+            Self::Config => "config",
+            Self::Token => "token",
+            Self::Ping => "ping",
+        }
+    }
 }
 
 impl RateLimit {

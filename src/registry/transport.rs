@@ -236,6 +236,7 @@ impl Transport {
         let mut told = Exchange {
             purpose: outgoing.purpose,
             method: outgoing.payload.name(),
+            host: host.to_owned(),
             url: shown(url),
             status: None,
             bytes: 0,

@@ -1,5 +1,6 @@
 //! The metrics, in the OpenMetrics format. Base units; every label is a closed set or capped.
 
+use super::exchanges::{Exchanged, Exchanges};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -37,6 +38,7 @@ pub struct Metrics {
     reload_success: Gauge,
     certificate_expires: Gauge,
     certificate_success: Gauge,
+    exchanges: Exchanges,
 }
 
 /// What tells reviews apart.
@@ -88,8 +90,10 @@ pub(super) enum Stage {
 impl Metrics {
     /// `version` of the program goes into `hullmark_build_info`.
     pub fn new(version: &str) -> Self {
+        let mut registry = Registry::with_prefix("hullmark");
+        let exchanges = Exchanges::register(&mut registry);
         let mut metrics = Self {
-            registry: Registry::with_prefix("hullmark"),
+            registry,
             reviews: Family::default(),
             refused: Family::default(),
             durations: Family::new_with_constructor(histogram),
@@ -103,6 +107,7 @@ impl Metrics {
             reload_success: Gauge::default(),
             certificate_expires: Gauge::default(),
             certificate_success: Gauge::default(),
+            exchanges,
         };
         metrics.register(version);
         metrics
@@ -195,6 +200,11 @@ impl Metrics {
     pub fn certificate(&self, expires: jiff::Timestamp, last_renewal_worked: bool) {
         self.certificate_expires.set(expires.as_second());
         self.certificate_success.set(last_renewal_worked.into());
+    }
+
+    /// A registry was asked.
+    pub fn exchanged(&self, exchanged: &Exchanged<'_>) {
+        self.exchanges.add(exchanged);
     }
 
     pub(super) fn reviewed(&self, labels: &ReviewLabels) {

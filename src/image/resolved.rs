@@ -183,7 +183,7 @@ impl UnresolvedKind {
             Self::RateLimited { .. } => "wait, or pull with credentials that have a higher limit",
             Self::Unreachable => "check the registry's name, DNS, and that its egress is not blocked",
             Self::Timeout => "try again; if it goes on, look at the registry and at egress policies",
-            Self::Tls => "give the registry's authority as `ca` in its hosts.toml",
+            Self::Tls => "look at the registry's certificate and at its hosts.toml",
             Self::ServerError => "try again; if it goes on, look at the registry's log",
             Self::DigestMismatch => "do not run it: the registry or a proxy before it changes content",
             Self::TooLarge => "rebuild the image with a smaller config or fewer platforms",
@@ -192,7 +192,7 @@ impl UnresolvedKind {
             Self::NoMatchingPlatform => "build the image for that platform, or narrow the Pod's nodeSelector",
             Self::Ambiguous => "do not run it: rebuild the image with a standard tool",
             Self::InvalidConfig | Self::InvalidManifest => "rebuild the image with a standard tool",
-            Self::AddressRefused => "allow the address with --allow-address if the registry is really there",
+            Self::AddressRefused => "check the registry's name; whoever runs Hullmark can allow the address",
             Self::RegistryRefused => "use an image of a registry that is allowed here",
             Self::Misconfigured => "correct the registry's hosts.toml",
         }

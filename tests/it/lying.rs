@@ -3,6 +3,7 @@
 //! What a real registry never does is shown by a small server of the tests' own on loopback.
 
 mod content;
+mod faults;
 mod lies;
 mod mirrors;
 mod protocol;

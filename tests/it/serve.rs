@@ -4,7 +4,7 @@ pub(crate) mod client;
 mod process;
 mod slow;
 mod stop;
-mod world;
+pub(crate) mod world;
 
 use crate::support::Authority;
 use client::{connect, exchange, post, request, trusting};

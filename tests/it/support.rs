@@ -9,6 +9,7 @@ mod command;
 mod control_plane;
 mod images;
 mod kubelet;
+pub(crate) mod process;
 mod push;
 mod registry;
 mod service;

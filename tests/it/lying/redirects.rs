@@ -1,6 +1,12 @@
 //! Redirects: how far, where to, and with which credentials.
 
 use super::{Client, Reply, Server, Shelf, UnresolvedKind, assert_failed, basic};
+use hullmark::{
+    credential::Access,
+    image::PlatformFilter,
+    registry::{Registry, Settings},
+    review::ResolveImage,
+};
 
 /// A server whose blobs are somewhere else, and everything else is honest.
 async fn redirecting(to: impl Fn(&str) -> String + Send + Sync + 'static) -> Server {
@@ -107,4 +113,28 @@ async fn another_hosts_401_is_no_challenge() {
     assert_failed(&failed, UnresolvedKind::Denied, "401 UNAUTHORIZED to a redirected request");
     assert_eq!(failed.host, Some(cdn.authority()));
     assert!(cdn.seen().iter().all(|seen| seen.header("authorization").is_none()));
+}
+
+#[tokio::test]
+async fn names_in_redirects_are_checked_where_they_lead() {
+    // The registry's own address is allowed, and no other of loopback.
+    let shelf = Shelf::with_image();
+    let server = Server::start_at("127.0.0.2", move |seen| {
+        if seen.target.contains("/blobs/") {
+            Reply::redirect("http://localhost:5000/")
+        } else {
+            shelf.serve(seen)
+        }
+    })
+    .await;
+    let settings = Settings {
+        hosts: [(server.authority(), format!("server = 'http://{}'", server.authority()))].into(),
+        allow_addresses: vec!["127.0.0.2/32".parse().expect("a network")],
+        ..Settings::default()
+    };
+    let registry = Registry::new(settings).expect("settings");
+    let reference = format!("{}/app:1", server.authority()).parse().expect("a reference");
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    let found = registry.resolve(&reference, &PlatformFilter::default(), &Access::default(), deadline).await;
+    assert_failed(&found.expect_err("refused"), UnresolvedKind::AddressRefused, "localhost is at ");
 }

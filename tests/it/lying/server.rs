@@ -48,6 +48,7 @@ enum Then {
     StallBeforeHeaders,
     StallInBody,
     GoOnForever,
+    Drip,
 }
 
 impl Reply {
@@ -104,6 +105,12 @@ impl Reply {
         self
     }
 
+    /// Sends the body a byte at a time, and never comes to its end.
+    pub(super) fn dripping(mut self) -> Self {
+        self.then = Then::Drip;
+        self
+    }
+
     pub(super) fn redirect(to: impl Into<String>) -> Self {
         Self::new(307, "").with("location", to)
     }
@@ -139,6 +146,14 @@ impl Server {
         Self::listen(None, Arc::new(handler)).await
     }
 
+    /// The same, at another address of loopback.
+    pub(super) async fn start_at(
+        address: &str,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen_at(address, None, Arc::new(handler)).await
+    }
+
     pub(super) async fn start_tls(
         tls: TlsAcceptor,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
@@ -147,7 +162,11 @@ impl Server {
     }
 
     async fn listen(tls: Option<TlsAcceptor>, handler: Handler) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::listen_at("127.0.0.1", tls, handler).await
+    }
+
+    async fn listen_at(address: &str, tls: Option<TlsAcceptor>, handler: Handler) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
@@ -214,6 +233,13 @@ async fn serve(
     if seen.method == "HEAD" {
         return stream.shutdown().await.ok();
     }
+    if reply.then == Then::Drip {
+        for byte in reply.body.iter().cycle() {
+            stream.write_all(&[*byte]).await.ok()?;
+            stream.flush().await.ok()?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
     let end = if reply.then == Then::StallInBody { reply.body.len() / 2 } else { reply.body.len() };
     stream.write_all(&reply.body[..end]).await.ok()?;
     stream.flush().await.ok()?;
@@ -222,7 +248,7 @@ async fn serve(
         Then::GoOnForever => loop {
             stream.write_all(&[0; 8 * 1024]).await.ok()?;
         },
-        Then::Close | Then::HangUp | Then::StallBeforeHeaders => {}
+        Then::Close | Then::HangUp | Then::StallBeforeHeaders | Then::Drip => {}
     }
     stream.shutdown().await.ok()
 }

@@ -4,72 +4,13 @@ use super::{
     client::{connect, exchange, post, trusting},
     world::{NON_ROOT, eventually, pod},
 };
+use crate::support::process::{Process, command, with_policies};
 use std::{fs, process::Stdio, time::Duration};
-use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
-    process::{Child, ChildStderr, Command},
-    time::timeout,
-};
-
-struct Process {
-    child: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    folder: TempDir,
-}
-
-fn command(folder: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hullmark"));
-    command.env_clear().env("HOME", folder.path()).current_dir(folder.path());
-    command.args(["serve", "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command
-}
-
-fn with_policies(text: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("policies")).unwrap();
-    fs::write(folder.path().join("policies/a.yaml"), text).unwrap();
-    folder
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> Self {
-        let folder = with_policies(NON_ROOT);
-        let mut child = command(&folder).args(arguments).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        Self { child, log, folder }
-    }
-
-    /// The next line with this message.
-    async fn logged(&mut self, message: &str) -> serde_json::Value {
-        let looking = async {
-            while let Some(line) = self.log.next_line().await.unwrap() {
-                let line: serde_json::Value =
-                    serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
-                if line["message"] == message {
-                    return line;
-                }
-            }
-            panic!("the log ended without {message:?}");
-        };
-        timeout(Duration::from_secs(20), looking).await.unwrap()
-    }
-
-    fn signal(&self, name: &str) {
-        let process = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
-    }
-
-    async fn exit_code(&mut self) -> Option<i32> {
-        timeout(Duration::from_secs(20), self.child.wait()).await.unwrap().unwrap().code()
-    }
-}
+use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 
 #[tokio::test]
 async fn serves_until_a_signal() {
-    let mut process =
-        Process::start(&["--policies=policies", "--write-ca=ca.pem", "--audit", "--drain=200ms"]);
+    let mut process = Process::start(NON_ROOT, &["--write-ca=ca.pem", "--audit", "--drain=200ms"]);
     let serving = process.logged("serving").await;
     assert_eq!(serving["policies.count"], 1, "{serving}");
     assert_eq!(serving["mode"], "audit");
@@ -109,10 +50,8 @@ fn of_many_values(count: usize) -> String {
 #[tokio::test]
 async fn memory_is_bounded() {
     const ALLOWED_KIB: u64 = 256 * 1024;
-    let mut process = Process::start(&["--policies=policies", "--write-ca=ca.pem"]);
-    let serving = process.logged("serving").await;
-    let ca = fs::read_to_string(process.folder.path().join("ca.pem")).unwrap();
-    let address = serving["listen"].as_str().unwrap().parse().unwrap();
+    let mut process = Process::start(NON_ROOT, &["--write-ca=ca.pem"]);
+    let (address, ca) = process.serving().await;
     let send = async |body: &str| {
         let mut stream = connect(address, trusting(&ca)).await.unwrap();
         exchange(&mut stream, &post("/validate?timeout=30s", body)).await.unwrap()
@@ -125,15 +64,13 @@ async fn memory_is_bounded() {
     let judged = answers.iter().filter(|answer| answer.status == 200).count();
     assert!(judged > 0, "{answers:?}");
     assert!(answers.iter().all(|answer| [200, 503].contains(&answer.status)), "judged, or busy: {answers:?}");
-    let status = fs::read_to_string(format!("/proc/{}/status", process.child.id().unwrap())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    let peak = process.peak_memory();
     assert!(peak < ALLOWED_KIB, "{peak} KiB at most");
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
-    let mut process = Process::start(&["--policies=policies", "--drain=1h"]);
+    let mut process = Process::start(NON_ROOT, &["--drain=1h"]);
     process.logged("serving").await;
     process.signal("INT");
     process.logged("stopping").await;
@@ -143,7 +80,7 @@ async fn a_second_signal_ends_it_at_once() {
 
 #[tokio::test]
 async fn broken_policies_are_shouted_about() {
-    let mut process = Process::start(&["--policies=policies"]);
+    let mut process = Process::start(NON_ROOT, &[]);
     let health = process.logged("serving").await["health_listen"].as_str().unwrap().parse().unwrap();
     fs::write(process.folder.path().join("policies/b.yaml"), "kind: [").unwrap();
     let line = process.logged("policies are broken; the last good ones stay in force").await;

@@ -19,15 +19,21 @@ pub(crate) struct Leaf {
 impl Leaf {
     /// TLS as a server with this certificate speaks it.
     pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
+        self.acceptor_for(&[])
+    }
+
+    /// The same, with these application protocols.
+    pub(crate) fn acceptor_for(&self, protocols: &[&str]) -> tokio_rustls::TlsAcceptor {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![certificate], key)
             .unwrap();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         std::sync::Arc::new(config).into()
     }
 }

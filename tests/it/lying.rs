@@ -9,6 +9,7 @@ mod mirrors;
 mod protocol;
 mod proxies;
 mod redirects;
+mod secrets;
 mod server;
 mod tags;
 mod tls;

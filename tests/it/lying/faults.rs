@@ -19,6 +19,7 @@ use flate2::{Compression, read::GzEncoder};
 use hullmark::image::Digest;
 use serde_json::json;
 use std::{
+    fmt::Write,
     fs,
     io::Read,
     sync::atomic::{AtomicUsize, Ordering},
@@ -262,7 +263,8 @@ async fn every_fault_is_told_in_time_and_within_memory() {
             && !message.contains(|c: char| c.is_control() && c != '\n')
             && peak < before + MEMORY_KIB;
         let mark = if is_right { "" } else { "WRONG " };
-        table += &format!("{mark}{name:34} {:5} ms  {peak:6} KiB  {message}\n", took.as_millis());
+        let took = took.as_millis();
+        writeln!(table, "{mark}{name:34} {took:5} ms  {peak:6} KiB  {message}").expect("a string takes all");
     }
     assert!(!table.contains("WRONG"), "{before} KiB at first\n{table}");
     println!("{before} KiB at first\n{table}");

@@ -25,8 +25,21 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// Why there is no answer.
+pub(super) struct Failed {
+    pub(super) why: Unresolved,
+    /// The connection ended in order, and did not come to the request.
+    pub(super) unasked: bool,
+}
+
+impl From<Unresolved> for Failed {
+    fn from(why: Unresolved) -> Self {
+        Self { why, unasked: false }
+    }
+}
+
 /// What a result says of the host.
-pub(super) fn outcome(result: &Result<Answer, Unresolved>) -> Outcome {
+pub(super) fn outcome(result: &Result<Answer, Failed>) -> Outcome {
     match result {
         Ok(answer) => match answer.status.as_u16() {
             429 => Outcome::Paused(429, pause(&answer.headers)),
@@ -34,7 +47,8 @@ pub(super) fn outcome(result: &Result<Answer, Unresolved>) -> Outcome {
             408 | 425 | 500..=599 => Outcome::Overloaded,
             _ => Outcome::Answered,
         },
-        Err(why) => match why.kind {
+        Err(Failed { unasked: true, .. }) => Outcome::Unasked,
+        Err(Failed { why, .. }) => match why.kind {
             UnresolvedKind::Unreachable => Outcome::Broken(why.detail.clone(), true),
             UnresolvedKind::Timeout | UnresolvedKind::Tls => Outcome::Broken(why.detail.clone(), false),
             // It answers, if not what it should.

@@ -158,11 +158,25 @@ pub(super) fn from_transport(host: &str, error: &reqwest::Error) -> Unresolved {
         }
         _ => {
             let last = causes(error).last().map(ToString::to_string).unwrap_or_default();
+            // HTTP/2 passes errors of TLS on as texts.
+            if let Some(alert) = last.strip_prefix("received fatal alert: ") {
+                return failure(Tls, host, alert_detail(host, alert));
+            }
             let verb = if error.is_connect() { "cannot be reached" } else { "broke the exchange off" };
             format!("{host} {verb}: {}", clean(&last))
         }
     };
     failure(Unreachable, host, detail)
+}
+
+/// Whether a server ended an HTTP/2 connection in order, or refused one stream, without having looked at the request
+/// (RFC 9113 sections 6.8 and 8.7).
+pub(super) fn is_unasked(error: &reqwest::Error) -> bool {
+    let told = causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
+    told.filter(|told| told.is_remote()).is_some_and(|told| {
+        (told.is_go_away() && told.reason() == Some(h2::Reason::NO_ERROR))
+            || (told.is_reset() && told.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
 }
 
 /// An error and everything below it, what `io::Error` wraps included.
@@ -193,11 +207,19 @@ fn tls_detail(host: &str, error: &rustls::Error) -> String {
             );
         }
         rustls::Error::AlertReceived(alert) => {
-            return format!("{host} ended the TLS handshake with the alert {alert:?}");
+            return alert_detail(host, &format!("{alert:?}"));
         }
         other => return format!("no TLS with {host}: {}", clean(&other.to_string())),
     };
     format!("the certificate of {host} {reason}")
+}
+
+/// What an alert of the other side means. Go's servers say `bad certificate` where none was shown.
+fn alert_detail(host: &str, alert: &str) -> String {
+    let wants_ours = matches!(alert, "BadCertificate" | "CertificateRequired" | "UnknownCA" | "AccessDenied");
+    let hint =
+        if wants_ours { "; it may want another client certificate (`client` in its hosts.toml)" } else { "" };
+    format!("{host} ended TLS with the alert {}{hint}", clean(alert))
 }
 
 #[cfg(test)]

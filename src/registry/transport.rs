@@ -8,8 +8,8 @@
 use super::{
     Settings, SettingsError,
     address::AddressGuard,
-    answer::{self, Answer},
-    error::{deadline as deadline_passed, failure, from_transport},
+    answer::{self, Answer, Failed},
+    error::{deadline as deadline_passed, failure, from_transport, is_unasked},
     hosts::{ConnectionProfile, Endpoint, Hosts, authority, same_origin},
     observe::{Exchange, Observer, Purpose, shown},
     pools::Pools,
@@ -219,7 +219,9 @@ impl Transport {
             let result = self.once(outgoing, request, url, host).await;
             let outcome = answer::outcome(&result);
             let wait = pass.tell(&outcome, nth, started.elapsed(), outgoing.deadline);
-            let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else { return result };
+            let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else {
+                return result.map_err(|failed| failed.why);
+            };
             sleep(wait).await;
             nth += 1;
         }
@@ -232,7 +234,7 @@ impl Transport {
         request: reqwest::RequestBuilder,
         url: &Url,
         host: &str,
-    ) -> Result<Answer, Unresolved> {
+    ) -> Result<Answer, Failed> {
         let mut told = Exchange {
             purpose: outgoing.purpose,
             method: outgoing.payload.name(),
@@ -250,13 +252,14 @@ impl Transport {
         if let Some(observer) = &self.observer {
             observer(&told);
         }
-        let result = result.unwrap_or_else(|_| Err(deadline_passed(host)));
-        result.map_err(|failed| match self.proxies.of(url) {
-            Some(proxy) => {
-                let detail = format!("{} (through the proxy {})", failed.detail, authority(proxy));
-                Unresolved { detail, ..failed }
+        let result = result.unwrap_or_else(|_| Err(deadline_passed(host).into()));
+        result.map_err(|mut failed| {
+            if let Some(proxy) = self.proxies.of(url) {
+                failed.why.detail.push_str(" (through the proxy ");
+                failed.why.detail.push_str(&authority(proxy));
+                failed.why.detail.push(')');
             }
-            None => failed,
+            failed
         })
     }
 
@@ -314,8 +317,9 @@ impl Transport {
         host: &str,
         limit: usize,
         told: &mut Exchange,
-    ) -> Result<Answer, Unresolved> {
-        let response = request.send().await.map_err(|e| from_transport(host, &e))?;
+    ) -> Result<Answer, Failed> {
+        let sent = request.send().await;
+        let response = sent.map_err(|e| Failed { why: from_transport(host, &e), unasked: is_unasked(&e) })?;
         let status = response.status();
         told.status = Some(status.as_u16());
         let headers = response.headers().clone();

@@ -7,7 +7,8 @@
 //!   that is going down is not asked three times as much;
 //! - a host that failed several times in a row is left alone for a while; then one request finds out;
 //! - a pause (`Retry-After`, RFC 9110 section 10.2.3) that fits into the deadline is waited for, else everybody is
-//!   told at once, and nobody asks, until it is over.
+//!   told at once, and nobody asks, until it is over;
+//! - a connection that ends in order (HTTP/2's GOAWAY) is no failure: what it did not come to goes to the next.
 
 use super::{error::failure, hosts::Limits};
 use crate::image::{Unresolved, UnresolvedKind};
@@ -19,7 +20,7 @@ use std::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 /// Requests under way to one host, unless its limits say otherwise; others wait.
@@ -27,6 +28,8 @@ const IN_FLIGHT: usize = 32;
 /// Failures in a row after which a host is left alone, and for how long.
 const FAILURES: u32 = 5;
 const LEFT_ALONE: Duration = Duration::from_secs(10);
+/// Tries of a request that no connection came to: a server may end each after a few.
+const UNASKED_TRIES: usize = 20;
 /// Tries beyond the first that can be saved up, in fifths.
 const SAVINGS: u32 = 50;
 const PRICE: u32 = 5;
@@ -77,6 +80,8 @@ pub(super) enum Outcome {
     Paused(u16, Option<Duration>),
     /// No answer; why, and whether another connection may bring one.
     Broken(String, bool),
+    /// The connection ended in order before it came to this request: another one will take it.
+    Unasked,
 }
 
 /// What is known of a host.
@@ -85,7 +90,8 @@ struct Sky {
     /// Until when it asked for a pause, and with which status.
     paused_until: Option<(Instant, u16)>,
     failures: u32,
-    /// Why it failed last.
+    /// When it failed last, and why.
+    failed: Option<Instant>,
     last: String,
     /// Left alone until then; then one request may find out.
     closed_until: Option<Instant>,
@@ -120,7 +126,16 @@ impl Weather {
         deadline: Instant,
     ) -> Result<Pass, Unresolved> {
         let own = self.hosts.get_with_by_ref(host, async { Arc::new(Host::new(limits)) }).await;
-        own.sky().ask(Instant::now()).map_err(|closed| closed.told(host))?;
+        loop {
+            let asked = own.sky().ask(Instant::now());
+            match asked {
+                Ok(()) => break,
+                Err(Closed::Paused(_, pause)) if has_time(pause, deadline) => {
+                    sleep(pause + WAITS[0].mul_f64(random())).await;
+                }
+                Err(closed) => return Err(closed.told(host)),
+            }
+        }
         let slot = timeout_at(deadline, Arc::clone(&own.slots).acquire_owned()).await;
         let Ok(Ok(slot)) = slot else {
             let detail = format!(
@@ -161,17 +176,31 @@ impl Pass {
     ) -> Option<Duration> {
         let now = Instant::now();
         let mut sky = self.host.sky();
-        sky.note(outcome, now);
+        sky.note(outcome, now - elapsed, now);
+        if *outcome == Outcome::Unasked {
+            return (nth < UNASKED_TRIES).then_some(Duration::ZERO);
+        }
         let wait = wait(outcome, nth, elapsed, random()).filter(|_| nth + 1 < self.host.tries)?;
-        let left = deadline.saturating_duration_since(now);
-        let has_time = wait <= left / PART_FOR_WAITING && wait + FOR_AN_ANSWER < left;
-        (has_time && sky.pay()).then_some(wait)
+        (has_time(wait, deadline) && sky.pay()).then_some(wait)
     }
+}
+
+/// Whether so much may be waited.
+fn has_time(wait: Duration, deadline: Instant) -> bool {
+    let left = deadline.saturating_duration_since(Instant::now());
+    wait <= left / PART_FOR_WAITING && wait + FOR_AN_ANSWER < left
 }
 
 impl Sky {
     fn new() -> Self {
-        Self { paused_until: None, failures: 0, last: String::new(), closed_until: None, savings: SAVINGS }
+        Self {
+            paused_until: None,
+            failures: 0,
+            failed: None,
+            last: String::new(),
+            closed_until: None,
+            savings: SAVINGS,
+        }
     }
 
     fn ask(&mut self, now: Instant) -> Result<(), Closed> {
@@ -189,7 +218,8 @@ impl Sky {
         }
     }
 
-    fn note(&mut self, outcome: &Outcome, now: Instant) {
+    /// What became of a request that was sent at `started`.
+    fn note(&mut self, outcome: &Outcome, started: Instant, now: Instant) {
         match outcome {
             Outcome::Answered | Outcome::Overloaded => {
                 self.failures = 0;
@@ -202,8 +232,12 @@ impl Sky {
                 let until = now + pause.unwrap_or(PAUSE).min(LONGEST_PAUSE);
                 self.paused_until = self.paused_until.max(Some((until, *status)));
             }
+            Outcome::Unasked => {}
+            // Requests that shared a connection, or were on their way together, fail together: that is one failure.
+            Outcome::Broken(_, true) if self.failed.is_some_and(|failed| started < failed) => {}
             Outcome::Broken(why, _) => {
                 self.failures += 1;
+                self.failed = Some(now);
                 self.last.clone_from(why);
                 if self.failures >= FAILURES {
                     self.closed_until = Some(now + LEFT_ALONE);
@@ -223,12 +257,12 @@ impl Sky {
 /// How long to wait before another try, if one may help. `random` is from 0 to 1.
 fn wait(outcome: &Outcome, nth: usize, elapsed: Duration, random: f64) -> Option<Duration> {
     match outcome {
-        Outcome::Answered => None,
+        Outcome::Answered | Outcome::Unasked => None,
         Outcome::Overloaded => Some(WAITS[nth.min(WAITS.len() - 1)].mul_f64(random)),
         // Jitter, so that those who were sent away together do not come back together.
         Outcome::Paused(_, pause) => {
             let pause = pause.unwrap_or(PAUSE).min(LONGEST_PAUSE);
-            (nth == 0).then(|| pause + WAITS[0].mul_f64(random))
+            Some(pause + WAITS[0].mul_f64(random))
         }
         // A connection that was idle, or went to a replica that has gone: the next one is another.
         Outcome::Broken(_, again) => (*again && nth == 0 && elapsed < QUICK).then_some(Duration::ZERO),

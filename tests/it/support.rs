@@ -9,6 +9,7 @@ mod command;
 mod control_plane;
 mod images;
 mod kubelet;
+mod nginx;
 pub(crate) mod process;
 mod push;
 mod registry;
@@ -22,6 +23,8 @@ pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
 pub(crate) use control_plane::{API_SERVER, ControlPlane, ETCD, Namespace, own_address};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
 pub(crate) use kubelet::Kubelet;
+pub(crate) use nginx::Nginx;
+pub(crate) use push::Pushed;
 pub(crate) use push::trusting;
 pub(crate) use registry::{PASSWORD, Registry, USER};
 pub(crate) use tls::{Authority, Leaf};
@@ -30,4 +33,5 @@ pub(crate) use webhook::Webhook;
 
 /// What a test needs that cannot be built by cargo, and how to get it.
 pub(crate) const INSTALL: &str = "run scripts/test, which installs it \
-    (or: apt-get install -y --no-install-recommends docker-registry skopeo)";
+    (or: apt-get install -y --no-install-recommends docker-registry nginx-light skopeo; \
+    export SECOND_REGISTRY=$(scripts/second-registry))";

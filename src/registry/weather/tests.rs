@@ -11,18 +11,18 @@ async fn a_host_that_is_down_is_left_alone_and_then_asked_once() {
     let (mut sky, start) = (Sky::new(), Instant::now());
     for _ in 0..FAILURES {
         assert_eq!(sky.ask(start), Ok(()));
-        sky.note(&broken(), start);
+        sky.note(&broken(), start, start);
     }
     let down = Err(Closed::Down("refused".to_owned()));
     assert_eq!(sky.ask(start + LEFT_ALONE - SECOND), down);
     let later = start + LEFT_ALONE;
     assert_eq!(sky.ask(later), Ok(()), "one finds out");
     assert_eq!(sky.ask(later), down, "and only one");
-    sky.note(&broken(), later);
+    sky.note(&broken(), later, later);
     assert_eq!(sky.ask(later + SECOND), down);
     let again = later + LEFT_ALONE;
     assert_eq!(sky.ask(again), Ok(()));
-    sky.note(&Outcome::Answered, again);
+    sky.note(&Outcome::Answered, again, again);
     assert_eq!((sky.ask(again), sky.ask(again)), (Ok(()), Ok(())), "it is back");
 }
 
@@ -30,8 +30,8 @@ async fn a_host_that_is_down_is_left_alone_and_then_asked_once() {
 async fn answers_in_between_mean_that_it_is_not_down() {
     let (mut sky, now) = (Sky::new(), Instant::now());
     for _ in 0..10 * FAILURES {
-        sky.note(&broken(), now);
-        sky.note(&Outcome::Overloaded, now);
+        sky.note(&broken(), now, now);
+        sky.note(&Outcome::Overloaded, now, now);
     }
     assert_eq!(sky.ask(now), Ok(()));
 }
@@ -39,11 +39,11 @@ async fn answers_in_between_mean_that_it_is_not_down() {
 #[tokio::test]
 async fn a_pause_holds_for_everybody_and_only_grows() {
     let (mut sky, now) = (Sky::new(), Instant::now());
-    sky.note(&Outcome::Paused(429, Some(30 * SECOND)), now);
-    sky.note(&Outcome::Paused(429, None), now);
+    sky.note(&Outcome::Paused(429, Some(30 * SECOND)), now, now);
+    sky.note(&Outcome::Paused(429, None), now, now);
     assert_eq!(sky.ask(now + 10 * SECOND), Err(Closed::Paused(429, 20 * SECOND)));
     assert_eq!(sky.ask(now + 30 * SECOND), Ok(()));
-    sky.note(&Outcome::Paused(429, Some(Duration::from_secs(u64::MAX))), now);
+    sky.note(&Outcome::Paused(429, Some(Duration::from_secs(u64::MAX))), now, now);
     assert_eq!(sky.ask(now + LONGEST_PAUSE), Ok(()), "nobody is believed for ever");
     let told = Closed::Paused(503, Duration::from_millis(1500)).told("reg.io");
     assert_eq!(told.kind, UnresolvedKind::RateLimited { retry_after_seconds: Some(2) });
@@ -57,8 +57,8 @@ async fn tries_are_paid_by_answers() {
     assert_eq!(saved, usize::try_from(SAVINGS / PRICE).unwrap());
     for _ in 0..PRICE {
         assert!(!sky.pay());
-        sky.note(&Outcome::Overloaded, now);
-        sky.note(&Outcome::Answered, now);
+        sky.note(&Outcome::Overloaded, now, now);
+        sky.note(&Outcome::Answered, now, now);
     }
     assert!(sky.pay() && !sky.pay(), "five answers, one try");
 }
@@ -75,7 +75,7 @@ fn another_try_is_made_only_where_it_may_help() {
         ("overloaded once more", Outcome::Overloaded, 3, quick, ms(500)),
         ("a pause", Outcome::Paused(429, Some(2 * SECOND)), 0, quick, ms(2050)),
         ("a pause without an end", Outcome::Paused(429, None), 0, quick, ms(1050)),
-        ("a second pause", Outcome::Paused(429, None), 1, quick, None),
+        ("a second pause", Outcome::Paused(429, None), 1, quick, ms(1050)),
         ("broken", broken(), 0, quick, ms(0)),
         ("broken twice", broken(), 1, quick, None),
         ("broken after long", broken(), 0, QUICK, None),
@@ -136,4 +136,42 @@ async fn there_must_be_time_for_another_try() {
         weather.enter("reg.io", Limits::default(), now + SECOND).await.is_err(),
         "all are told of the pause"
     );
+}
+
+#[tokio::test]
+async fn requests_that_fail_together_are_one_failure() {
+    let (mut sky, start) = (Sky::new(), Instant::now());
+    for _ in 0..10 * FAILURES {
+        sky.note(&broken(), start, start + SECOND);
+    }
+    assert_eq!(sky.ask(start + SECOND), Ok(()));
+    for nth in 0..FAILURES {
+        sky.note(&broken(), start + (1 + nth) * SECOND, start + (2 + nth) * SECOND);
+    }
+    assert!(sky.ask(start + FAILURES * SECOND).is_err());
+}
+
+#[tokio::test]
+async fn what_no_connection_came_to_costs_nothing() {
+    let weather = Weather::new();
+    let deadline = Instant::now() + 10 * SECOND;
+    for nth in 0..=UNASKED_TRIES {
+        let pass = weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap();
+        let again = (nth < UNASKED_TRIES).then_some(Duration::ZERO);
+        assert_eq!(pass.tell(&Outcome::Unasked, nth, Duration::ZERO, deadline), again);
+    }
+    let pass = weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap();
+    assert_eq!(pass.tell(&broken(), 0, Duration::ZERO, deadline), Some(Duration::ZERO), "nothing was paid");
+}
+
+#[tokio::test]
+async fn a_short_pause_is_waited_for_by_all() {
+    let weather = Weather::new();
+    let start = Instant::now();
+    let deadline = start + 5 * SECOND;
+    let pass = weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap();
+    let pause = Outcome::Paused(429, Some(SECOND));
+    assert!(pass.tell(&pause, 0, Duration::ZERO, deadline).is_some());
+    assert!(weather.enter("reg.io", Limits::default(), deadline).await.is_ok());
+    assert!(start.elapsed() >= SECOND);
 }

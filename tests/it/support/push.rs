@@ -136,7 +136,7 @@ impl<'a> Target<'a> {
         let uploads = self.registry.url(&format!("{}/blobs/uploads/", self.repository));
         let started = self.send(self.client.post(uploads), StatusCode::ACCEPTED).await;
         let location = started.headers()[header::LOCATION].to_str().unwrap();
-        let mut location = reqwest::Url::parse(location).unwrap();
+        let mut location = started.url().join(location).unwrap();
         location.query_pairs_mut().append_pair("digest", &digest);
         let upload = self
             .client

@@ -76,6 +76,63 @@ impl Registry {
         Self::start(auth, files, None, Some(tokens)).await
     }
 
+    /// Another registry over the same data, with these faces: `tls`, and `clients` for those who show a
+    /// certificate of its authority only.
+    pub(crate) async fn facing(other: &Self, faces: &[&str]) -> Self {
+        let data = other.folder.path().join("data");
+        let mut extra = json!({ "storage": { "filesystem": { "rootdirectory": data } } });
+        if !faces.contains(&"tls") {
+            return Self::start(extra, |_| {}, None, None).await;
+        }
+        let authority = Authority::new();
+        let (leaf, ca) = (authority.leaf(), authority.pem());
+        merge(&mut extra, json!({ "http": { "tls": { "certificate": "tls.crt", "key": "tls.key" } } }));
+        if faces.contains(&"clients") {
+            merge(&mut extra, json!({ "http": { "tls": { "clientcas": ["ca.crt"] } } }));
+        }
+        let files = move |folder: &TempDir| {
+            fs::write(folder.path().join("tls.crt"), &leaf.certificate).unwrap();
+            fs::write(folder.path().join("tls.key"), &leaf.key).unwrap();
+            fs::write(folder.path().join("ca.crt"), &ca).unwrap();
+        };
+        Self::start(extra, files, Some(authority), None).await
+    }
+
+    /// A pull-through cache of `upstream`, which it asks as [`USER`].
+    pub(crate) async fn caching(upstream: &Self) -> Self {
+        let proxy = json!({ "proxy": {
+            "remoteurl": format!("http://{}", upstream.address), "username": USER, "password": PASSWORD,
+        } });
+        Self::start(proxy, |_| {}, None, None).await
+    }
+
+    /// A registry of another kind: ferro-oci-server, plain http, open to all.
+    pub(crate) async fn ferro() -> Self {
+        let server = std::env::var_os("SECOND_REGISTRY");
+        let server = server.unwrap_or_else(|| panic!("SECOND_REGISTRY is not set; {INSTALL}"));
+        let folder = tempfile::tempdir().unwrap();
+        let log = File::create(folder.path().join("registry.log")).unwrap();
+        let process = Command::new(&server)
+            .env("FERRO_OCI_LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}; {INSTALL}", server.display()));
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let seen = AtomicUsize::new(0);
+        let mut registry =
+            Self { process, folder, address, authority: None, tokens: None, basic: false, seen };
+        for _ in 0..500 {
+            if let Some(address) = listening(registry.process.id()) {
+                registry.address = address;
+                return registry;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("ferro-oci-server did not listen within 5 s");
+    }
+
     async fn start(
         extra: Value,
         files: impl FnOnce(&TempDir),
@@ -242,6 +299,23 @@ impl Drop for Registry {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Where a process listens, by what the kernel knows of its sockets.
+fn listening(process: u32) -> Option<SocketAddr> {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+    let targets = descriptors.filter_map(|one| fs::read_link(one.ok()?.path()).ok());
+    let sockets: Vec<_> = targets
+        .filter_map(|target| target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned))
+        .collect();
+    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (address, state, inode) = (*fields.get(1)?, *fields.get(3)?, *fields.get(9)?);
+        let is_listening = state == "0A" && sockets.iter().any(|socket| socket == inode);
+        let port = u16::from_str_radix(address.split_once(':')?.1, 16).ok()?;
+        is_listening.then(|| SocketAddr::from(([127, 0, 0, 1], port)))
+    })
 }
 
 /// `127.0.0.1 - - [time] "GET /v2/?query HTTP/1.1" 200 2 "" "agent"` → `GET /v2/ 200`.

@@ -116,6 +116,18 @@ impl fmt::Debug for Settings {
 #[error("{0}")]
 pub struct SettingsError(pub String);
 
+/// What fuzz targets reach that nobody else needs.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// The challenges in lines of `WWW-Authenticate`, printed.
+    #[must_use]
+    pub fn challenges(lines: &[&[u8]]) -> Vec<String> {
+        let found = super::challenge::parse(lines.iter().copied());
+        let _ = super::challenge::best(&found);
+        found.iter().map(|challenge| format!("{challenge:?}")).collect()
+    }
+}
+
 /// Content that is known by its digest.
 trait Digested: Send + Sync + Sized + 'static {
     fn digest(&self) -> &Digest;

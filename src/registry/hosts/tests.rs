@@ -280,3 +280,27 @@ fn other_hosts_are_judged_by_their_own_settings_else_by_the_registrys_roots() {
     let plain = |url: &str| hosts.allows_plain_http(&url.parse().expect("a URL"));
     assert!(plain("http://lab.io:5000/token") && !plain("http://lab.io/token") && !plain("http://reg.io/"));
 }
+
+#[test]
+fn the_documented_file_means_what_it_says() {
+    let page = include_str!("../../../docs/registries.md");
+    let toml = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let toml = toml.replace("/registry-secrets/acme-ca/ca.crt", "ca.crt");
+    let (pair, ca) = (identity(), certificate());
+    let (certificate, key) = pair.split_at(pair.find("-----BEGIN PRIVATE").expect("a key"));
+    let hosts = load(&[
+        ("docker.io/hosts.toml", &toml),
+        ("docker.io/ca.crt", &ca),
+        ("docker.io/client.crt", certificate),
+        ("docker.io/client.key", key),
+    ]);
+    assert_eq!(hosts.notes(), Vec::<String>::new());
+    let found = hosts.endpoints("docker.io", false).expect("endpoints");
+    let [mirror, registry] = found.as_slice() else { panic!("two: {found:?}") };
+    assert_eq!(mirror.base.as_str(), "https://mirror.acme.io/v2/");
+    assert_eq!(mirror.limits, Limits { in_flight: Some(8), tries: Some(2) });
+    assert_eq!(mirror.profile.dial_timeout, Some(Duration::from_secs(1)));
+    assert_eq!(mirror.profile.idle_timeout, Some(Duration::from_secs(2)));
+    assert!(mirror.profile.identity.is_some() && !mirror.profile.roots.is_empty());
+    assert_eq!(registry.base.as_str(), "https://registry-1.docker.io/v2/");
+}

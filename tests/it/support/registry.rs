@@ -66,10 +66,16 @@ impl Registry {
     /// Plain http, bearer tokens from a token server of the tests' own, which
     /// lets everybody read `public/…`, and [`USER`] read everything.
     pub(crate) async fn token() -> Self {
+        Self::with_realm(None).await
+    }
+
+    /// The same; its challenges name this realm, if one is given, from where a way leads to the token server.
+    pub(crate) async fn with_realm(realm: Option<&str>) -> Self {
         let tokens = TokenServer::start().await;
+        let realm = realm.map_or_else(|| tokens.realm(), str::to_owned);
         let certificate = tokens.certificate_pem();
         let auth = json!({ "auth": { "token": {
-            "realm": tokens.realm(), "service": SERVICE, "issuer": ISSUER, "rootcertbundle": "tokens.crt",
+            "realm": realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": "tokens.crt",
         } } });
         let files =
             move |folder: &TempDir| fs::write(folder.path().join("tokens.crt"), &certificate).unwrap();

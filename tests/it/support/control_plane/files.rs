@@ -1,6 +1,6 @@
 //! Certificates, keys, kubeconfigs and policies of the control plane.
 
-use crate::support::tls::{Authority, Leaf};
+use super::super::tls::{Authority, Leaf};
 use serde_json::json;
 use std::{fs, net::Ipv4Addr, path::Path};
 

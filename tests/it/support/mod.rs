@@ -1,5 +1,7 @@
 //! Real parts for the tests: the CNCF registry, a token server it trusts, images, and commands.
 //!
+//! It is `support/mod.rs` so that `benches/` can use it too, by its path.
+//!
 //! Everything listens on loopback, on ports that the kernel picks, in folders of its own, and is
 //! gone when the value is dropped. A part that is not installed fails the test with the line that
 //! installs it; nothing is skipped.

@@ -45,7 +45,7 @@ pub struct CredentialProviders {
     providers: Vec<Arc<Provider>>,
     patience: Duration,
     kept: Cache<String, Kept>,
-    flights: Flights<Result<Response, String>>,
+    flights: Flights<String, Result<Response, String>>,
     notes: Mutex<Vec<String>>,
 }
 
@@ -114,7 +114,8 @@ impl CredentialProviders {
             (self.folder.clone(), Arc::clone(provider), image.clone(), self.patience);
         let work = || async move { exec::ask(&folder, &own, &asked, patience).await };
         let asked = self.flights.join(&keys[0], work).await;
-        match asked.unwrap_or_else(|| Err("asking it ended unexpectedly".to_owned())) {
+        let unexpected = || Err("asking it ended unexpectedly".to_owned());
+        match asked.map_or_else(unexpected, |landed| landed.value) {
             Ok(response) => {
                 let keychain = Arc::new(response.keychain);
                 let life = response.duration.unwrap_or(provider.cache_duration);

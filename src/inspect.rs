@@ -84,7 +84,7 @@ fn raw(
 ) -> Result<()> {
     for (name, image) in names.iter().zip(looked_at) {
         let Ok(image) = image else { continue };
-        out.write_all(&the_one_platform(name, image)?.raw_config)?;
+        out.write_all(&the_one_platform(name, image)?.raw_config.to_vec())?;
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! In go a reference, platforms and credentials, out comes a [`ResolvedImage`] or the reason why
 //! there is none. From the outside in: `resolver` walks from a reference to the configs of its
-//! platforms, `client` fetches and verifies one document (with `cache` and `flight`), `auth`
+//! platforms (`walk`: in one repository), `client` gives one document (from `cache`, or from a flight), `fetch`
+//! gets and verifies it (from the `shared` cache, or the registry), `auth`
 //! answers challenges (`challenge`, `token`), `transport` does one exchange within its limits (`answer`
 //! reads it, `weather` says whether to ask at all), and `registries`, `hosts`, `address` and `proxy` say
 //! where it may go. `error` makes failures readable, `observe` tells what was exchanged.
@@ -16,7 +17,9 @@ mod auth;
 mod cache;
 mod challenge;
 mod client;
+mod content;
 mod error;
+mod fetch;
 mod hosts;
 mod observe;
 mod pools;
@@ -24,26 +27,31 @@ mod proxy;
 mod redirect;
 mod registries;
 mod resolver;
+mod shared;
 mod source;
 mod token;
 mod transport;
+mod walk;
 mod weather;
 
-pub use observe::{Exchange, Observer, Purpose, RateLimit};
+pub use cache::CacheSize;
+pub use observe::{Exchange, Lookup, LookupObserver, Observer, Purpose, RateLimit, SharedLookup};
 pub use proxy::ProxySettings;
+pub use shared::SharedSettings;
 
 use crate::{
     credential::Access,
-    image::{Digest, PlatformFilter, Reference, ResolvedImage, Unresolved},
+    image::{PlatformFilter, Reference, ResolvedImage, Unresolved},
     review::ResolveImage,
 };
 use auth::Authorizer;
-use cache::Caches;
+use cache::{Bounds, Caches};
 use client::Client;
+use fetch::Fetch;
 use ipnet::IpNet;
-use moka::future::Cache;
 use registries::Registries;
 use resolver::Resolver;
+use shared::Shared;
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use transport::Transport;
@@ -71,8 +79,16 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How long a host may send nothing.
     pub idle_timeout: Duration,
-    /// How long it is believed what a tag points to.
+    /// How long it is believed what a tag points to; as long again it is used while it is asked about.
     pub tag_life: Duration,
+    /// How long an answer may be used while the registry is out of reach; zero: never.
+    pub stale_limit: Duration,
+    /// Memory for what is known of images, in bytes.
+    pub cache_bytes: u64,
+    /// The cache that replicas share; none: each has its own.
+    pub shared_cache: Option<SharedSettings>,
+    /// Told of every lookup in the caches; must not block.
+    pub lookup_observer: Option<LookupObserver>,
 }
 
 impl Default for Settings {
@@ -89,6 +105,10 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(3),
             idle_timeout: Duration::from_secs(5),
             tag_life: Duration::from_mins(1),
+            stale_limit: Duration::ZERO,
+            cache_bytes: 64 * 1024 * 1024,
+            shared_cache: None,
+            lookup_observer: None,
         }
     }
 }
@@ -107,6 +127,10 @@ impl fmt::Debug for Settings {
             .field("connect_timeout", &self.connect_timeout)
             .field("idle_timeout", &self.idle_timeout)
             .field("tag_life", &self.tag_life)
+            .field("stale_limit", &self.stale_limit)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("shared_cache", &self.shared_cache)
+            .field("lookups_observed", &self.lookup_observer.is_some())
             .finish()
     }
 }
@@ -128,20 +152,6 @@ pub mod fuzzing {
     }
 }
 
-/// Content that is known by its digest.
-trait Digested: Send + Sync + Sized + 'static {
-    fn digest(&self) -> &Digest;
-
-    /// Its encoded length in bytes.
-    fn length(&self) -> usize;
-
-    /// Roughly the memory it takes, in bytes.
-    fn weight(&self) -> usize;
-
-    /// Where it is kept.
-    fn store(caches: &Caches) -> &Cache<Digest, Arc<Self>>;
-}
-
 /// Resolves references; cheap to clone, everything is shared.
 #[derive(Clone)]
 pub struct Registry {
@@ -153,13 +163,22 @@ impl Registry {
     ///
     /// # Errors
     /// [`SettingsError`] when a `hosts.toml`, a certificate that it names or a proxy cannot be used.
-    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let tag_life = settings.tag_life;
+    pub fn new(mut settings: Settings) -> Result<Self, SettingsError> {
+        let Settings { tag_life, stale_limit, cache_bytes: bytes, .. } = settings;
+        let caches = Caches::new(Bounds { bytes, tag_life, stale_limit }, settings.lookup_observer.take());
+        let shared = settings.shared_cache.as_ref().map(Shared::new).transpose()?;
         let registries = Registries::new(settings.allow_registries.clone(), settings.deny_registries.clone());
         let transport = Arc::new(Transport::new(settings)?);
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&transport)));
-        let resolver = Resolver::new(registries, transport, Client::new(authorizer, tag_life));
+        let client = Client::new(Fetch { authorizer, caches, shared });
+        let resolver = Resolver::new(registries, transport, client);
         Ok(Self { resolver: Arc::new(resolver) })
+    }
+
+    /// How much is kept in memory now.
+    #[must_use]
+    pub fn cache_size(&self) -> CacheSize {
+        self.resolver.cache_size()
     }
 
     /// Reads the hosts folder again; whether something has changed. What cannot be used changes nothing. It

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256, Sha512};
-use std::{fmt, fmt::Write, str::FromStr};
+use std::{fmt, fmt::Write, str::FromStr, sync::Arc};
 
 /// A registered digest algorithm (image-spec, descriptor.md, Registered Algorithms).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +35,7 @@ impl Algorithm {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
     algorithm: Algorithm,
-    hex: Box<str>,
+    hex: Arc<str>,
 }
 
 /// Why a string is not a digest that can be verified.
@@ -66,8 +66,8 @@ impl Digest {
     #[must_use]
     pub fn matches(&self, bytes: &[u8]) -> bool {
         match self.algorithm {
-            Algorithm::Sha256 => hex(&Sha256::digest(bytes)) == self.hex,
-            Algorithm::Sha512 => hex(&Sha512::digest(bytes)) == self.hex,
+            Algorithm::Sha256 => *hex(&Sha256::digest(bytes)) == *self.hex,
+            Algorithm::Sha512 => *hex(&Sha512::digest(bytes)) == *self.hex,
         }
     }
 }
@@ -128,7 +128,7 @@ fn start(text: &str) -> &str {
     text.char_indices().nth(40).map_or(text, |(end, _)| &text[..end])
 }
 
-fn hex(bytes: &[u8]) -> Box<str> {
+fn hex(bytes: &[u8]) -> Arc<str> {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

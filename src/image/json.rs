@@ -8,6 +8,9 @@
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::{collections::BTreeMap, fmt};
 
+/// By this key `serde_json` marks raw values: it does not read an object with it as others do.
+const SERDES_OWN: &str = "$serde_json::private::RawValue";
+
 /// A document that two readers would read differently.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -231,8 +234,13 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
         let mut all = Vec::new();
-        while let Some(entry) = entries.next_entry()? {
-            all.push(entry);
+        while let Some((key, value)) = entries.next_entry::<String, Node>()? {
+            if key == SERDES_OWN {
+                return Err(serde::de::Error::custom(format!(
+                    "the key {key:?} is not a plain key to every reader"
+                )));
+            }
+            all.push((key, value));
         }
         Ok(Node::Object(all))
     }
@@ -264,7 +272,9 @@ mod tests {
     #[test]
     fn what_is_not_json_is_refused() {
         let deep = "[".repeat(10_000);
-        for text in ["", "{", "nul", "{} {}", "\u{FEFF}{}", "{'a':1}", "[1e999]", &deep, "{\"a\":NaN}"] {
+        // Found by fuzzing.
+        let own = r#"{"a":{"$serde_json::private::RawValue":1}}"#;
+        for text in ["", "{", "nul", "{} {}", "\u{FEFF}{}", "{'a':1}", "[1e999]", &deep, "{\"a\":NaN}", own] {
             assert!(
                 matches!(parse(text.as_bytes()), Err(Fault::Invalid(_))),
                 "{:?}",

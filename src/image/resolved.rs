@@ -1,7 +1,7 @@
 //! What resolving a reference gives: an image on each platform, or the reason why there is none.
 
-use super::{Digest, ImageConfig, MediaType, Platform, Reference};
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use super::{Digest, ImageConfig, MediaType, Platform, RawConfig, Reference};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// A reference, resolved: digests and configs, one for each platform that was asked for.
 #[derive(Clone, Debug)]
@@ -40,16 +40,30 @@ pub struct PlatformImage {
     /// What the config says.
     pub config: ImageConfig,
     /// The config blob, byte for byte.
-    pub raw_config: Arc<[u8]>,
+    pub raw_config: RawConfig,
 }
 
-/// Where a resolution came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a resolution came from. Of the parts of an image, the worst counts: see [`Freshness::worse`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// The registry was asked.
+    /// From this process's memory.
+    Cached {
+        /// For how long the registry has not been asked.
+        age: Duration,
+    },
+    /// From the cache that replicas share; the registry was asked a moment ago, as for [`Self::Cached`].
+    Shared,
+    /// From a cache, after the registry said that nothing has changed.
+    Revalidated,
+    /// The registry was asked for content.
     Fetched,
-    /// From the cache.
-    Cached,
+    /// From a cache although the registry could not be asked whether it still holds.
+    Stale {
+        /// For how long the registry has not been asked.
+        age: Duration,
+        /// Why it could not be asked now.
+        failure: Arc<Unresolved>,
+    },
 }
 
 /// Why an image could not be looked at. This is data: a policy's `onResolutionFailure` decides.
@@ -119,7 +133,50 @@ impl PlatformImage {
     }
 }
 
+impl Freshness {
+    /// A stable name for logs and reports: `cached`, `shared`, `revalidated`, `fetched`, `stale`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Cached { .. } => "cached",
+            Self::Shared => "shared",
+            Self::Revalidated => "revalidated",
+            Self::Fetched => "fetched",
+            Self::Stale { .. } => "stale",
+        }
+    }
+
+    /// For how long the registry has not been asked; none if it was asked just now, or it is not known.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        match self {
+            Self::Cached { age } | Self::Stale { age, .. } => Some(*age),
+            Self::Shared | Self::Revalidated | Self::Fetched => None,
+        }
+    }
+
+    /// The one of two that counts for the whole: stale before fetched, and so on up.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        let rank = |freshness: &Self| match freshness {
+            Self::Cached { .. } => 0,
+            Self::Shared => 1,
+            Self::Revalidated => 2,
+            Self::Fetched => 3,
+            Self::Stale { .. } => 4,
+        };
+        if rank(&other) > rank(&self) { other } else { self }
+    }
+}
+
 impl UnresolvedKind {
+    /// Whether the registry may be all right and only out of reach: what it said before is then the best
+    /// that there is.
+    #[must_use]
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Timeout | Self::ServerError | Self::RateLimited { .. })
+    }
+
     /// A stable name for metrics, reports and policies: `NotFound`, `RateLimited`, …
     #[must_use]
     pub fn as_str(self) -> &'static str {

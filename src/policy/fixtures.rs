@@ -84,7 +84,7 @@ pub(super) fn platform(name: &str, config: &Value) -> PlatformImage {
         layer_sizes: vec![1024, 2048],
         config_digest: Digest::sha256(&bytes),
         config: ImageConfig::parse(&bytes).unwrap(),
-        raw_config: bytes.into(),
+        raw_config: bytes.as_slice().into(),
     }
 }
 

@@ -144,7 +144,7 @@ fn one_platform(fixture: &ImageFixture) -> Result<PlatformImage> {
         layer_sizes: read.layers.iter().map(|layer| layer.size).collect(),
         config_digest,
         config,
-        raw_config: raw.into(),
+        raw_config: raw.as_slice().into(),
     })
 }
 

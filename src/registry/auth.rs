@@ -52,7 +52,7 @@ pub(super) struct Authorizer {
     transport: Arc<Transport>,
     schemes: Cache<String, Scheme>,
     tokens: Cache<String, Held>,
-    flights: Flights<Result<Held, Unresolved>>,
+    flights: Flights<String, Result<Held, Unresolved>>,
 }
 
 /// A request for something of a repository, before it is known who asks.
@@ -64,6 +64,9 @@ pub(super) struct Asked {
     pub(super) accept: Option<&'static str>,
     /// Most bytes that a successful answer may have.
     pub(super) limit: usize,
+    /// Whether an error's text must not depend on the answer's body: HEAD has none, and whether a digest is asked for
+    /// by HEAD or by GET must not show to whoever may not read it.
+    pub(super) terse: bool,
 }
 
 /// What was sent to prove who asks.
@@ -104,7 +107,10 @@ impl Authorizer {
                 redirects: 5,
                 deadline,
             };
-            let answer = self.transport.send(outgoing).await?;
+            let mut answer = self.transport.send(outgoing).await?;
+            if asked.terse && !answer.crossed && !answer.status.is_success() {
+                answer.body.clear();
+            }
             // Another host's 401 (a CDN's, say) is no challenge for us: it gets no credentials.
             if answer.status.as_u16() != 401 || answer.crossed {
                 return Ok(answer);
@@ -219,7 +225,7 @@ impl Authorizer {
                     Ok(held)
                 });
                 match landed.await {
-                    Some(held) => Ok(Some(Proof { header: held?.token.header, cached: None })),
+                    Some(held) => Ok(Some(Proof { header: held.value?.token.header, cached: None })),
                     None => {
                         Err(failure(UnresolvedKind::ServerError, &source.host(), "fetching a token failed"))
                     }

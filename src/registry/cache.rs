@@ -1,185 +1,334 @@
-//! What was learned, and who may be told.
+//! What was learned, and who may be told: the tier in this process's memory.
 //!
-//! Content is kept by its digest, for a digest's content never changes. It is given only to a
-//! caller whose own credentials were seen to read that digest in that repository a short while ago:
-//! otherwise one tenant could learn of another's images. What a tag points to is kept for a minute,
-//! failures for seconds. This is the embedded tier; everything is bounded.
+//! Content is kept by its digest, for a digest's content never changes. It is given only to a caller who has a
+//! *claim* to it: the registry told this credential identity, for this repository, what a tag points to or that a
+//! digest is there. Otherwise one tenant could learn of another's images. A claim is believed for a while, then used
+//! once more while it is asked about in the background, then asked about before it is used; and when nobody can be
+//! asked, the last one may be better than none ([`Claim::standing`]). Failures are kept for seconds.
+//!
+//! Everything is bounded, in bytes, by one number.
 
-use super::{Digested, RateLimit, source::Source};
-use crate::image::{Digest, Document, ImageConfig, Platform, PlatformImage, Unresolved, UnresolvedKind};
-use moka::future::Cache;
-use std::{sync::Arc, time::Duration};
+use super::{
+    Lookup, LookupObserver, RateLimit,
+    content::{Child, Content},
+    source::{Fingerprints, Source},
+};
+use crate::image::{Digest, Unresolved, UnresolvedKind};
+use moka::{Expiry, future::Cache, notification::RemovalCause};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{self, Duration},
+};
 use tokio::time::Instant;
 
-/// Memory for documents and for configs, in bytes of their encoded form.
-const CONTENT_BYTES: u64 = 64 * 1024 * 1024;
-/// Most tags, permissions and failures that are remembered.
-const RECORDS: u64 = 100_000;
-/// How long credentials that could read a digest are taken to be good for it.
-const ACCESS_LIFE: Duration = Duration::from_mins(5);
+/// How long the right to read a digest is taken to last, and as long again while it is asked about.
+const ACCESS_LIFE: Duration = Duration::from_secs(150);
+/// The same for a manifest below an index. That it is there cannot change; whether its repository may be read is
+/// asked with the index.
+const CHILD_LIFE: Duration = Duration::from_hours(1);
 /// How much longer it is believed what a tag points to, where few requests are left.
 const SPARING: u32 = 10;
-/// How long a failure is told again without asking.
-const FAILURE_LIFE: Duration = Duration::from_secs(3);
+/// What a claim or a failure takes, its place in the cache included, in bytes.
+const RECORD: u32 = 300;
 
-/// A manifest or an index that was verified and read.
-#[derive(Debug)]
-pub(super) struct StoredDocument {
+/// What is looked up: in a source's repository.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    Tag(String),
+    Digest(Digest),
+    /// An index's entry, whose size is known.
+    Child(Child),
+}
+
+/// What the registry told one caller of one tag or digest.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
     pub(super) digest: Digest,
-    pub(super) document: Document,
-    /// Its encoded length.
-    pub(super) bytes: usize,
+    told: Instant,
+    /// How many times longer than usual it is believed.
+    patience: u32,
 }
 
-/// A config that was verified and read.
-#[derive(Debug)]
-pub(super) struct StoredConfig {
-    pub(super) digest: Digest,
-    pub(super) config: ImageConfig,
-    pub(super) raw: Arc<[u8]>,
+/// How far a claim may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// As it is.
+    Fresh,
+    /// Once more, while it is asked about.
+    Aging,
+    /// Only after it was asked about.
+    Old,
 }
 
-impl Digested for StoredDocument {
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    fn length(&self) -> usize {
-        self.bytes
-    }
-
-    fn weight(&self) -> usize {
-        // The parsed form is a few times larger than the text.
-        4 * self.bytes + 512
-    }
-
-    fn store(caches: &Caches) -> &Cache<Digest, Arc<Self>> {
-        &caches.documents
-    }
+/// How much is kept, in one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheSize {
+    /// Documents: images, each with its config, and indexes.
+    pub documents: u64,
+    /// What they take in memory, in bytes.
+    pub bytes: u64,
+    /// What callers were told of tags and digests.
+    pub claims: u64,
+    /// Documents that had to go because there was no room, since the start.
+    pub evictions: u64,
 }
-
-impl Digested for StoredConfig {
-    fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    fn length(&self) -> usize {
-        self.raw.len()
-    }
-
-    fn weight(&self) -> usize {
-        3 * self.raw.len() + 1024
-    }
-
-    fn store(caches: &Caches) -> &Cache<Digest, Arc<Self>> {
-        &caches.configs
-    }
-}
-
-/// A manifest's digest, and the platform that an index gives it.
-pub(super) type ImageKey = (Digest, Option<Platform>);
 
 /// The caches of a [`Registry`](super::Registry).
 pub(super) struct Caches {
-    documents: Cache<Digest, Arc<StoredDocument>>,
-    configs: Cache<Digest, Arc<StoredConfig>>,
-    images: Cache<ImageKey, Arc<PlatformImage>>,
-    /// Until when it is believed, too.
-    tags: Cache<String, (Digest, Instant)>,
+    content: Cache<Digest, Arc<Content>>,
+    claims: Cache<u128, Claim>,
+    failures: Cache<u128, Unresolved>,
+    fingerprints: Fingerprints,
     tag_life: Duration,
-    /// The same, for longer: to be asked about, not to be believed.
-    last_of_tags: Cache<String, Digest>,
-    access: Cache<String, ()>,
-    failures: Cache<String, Unresolved>,
+    stale_limit: Duration,
+    evictions: Arc<AtomicU64>,
+    observer: Option<LookupObserver>,
 }
 
-fn by_weight<T: Digested>() -> Cache<Digest, Arc<T>> {
-    Cache::builder()
-        .max_capacity(CONTENT_BYTES)
-        .weigher(|_, content: &Arc<T>| u32::try_from(content.weight()).unwrap_or(u32::MAX))
-        .build()
+/// What [`Caches`] are made with; see the settings of the same names.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) bytes: u64,
+    pub(super) tag_life: Duration,
+    pub(super) stale_limit: Duration,
 }
 
-fn records<T: Clone + Send + Sync + 'static>(life: Duration) -> Cache<String, T> {
-    Cache::builder().max_capacity(RECORDS).time_to_live(life).build()
+impl Wanted {
+    pub(super) fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Tag(_) => None,
+            Self::Digest(digest) => Some(digest),
+            Self::Child(child) => Some(&child.digest),
+        }
+    }
+
+    /// The size that a descriptor gives it, in bytes.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Self::Child(child) => Some(child.size),
+            Self::Tag(_) | Self::Digest(_) => None,
+        }
+    }
+
+    /// Whether content is what is wanted. A descriptor whose size does not fit must fail as it does when nothing is
+    /// cached.
+    fn fits(&self, content: &Content) -> bool {
+        self.size().is_none_or(|size| size == content.length)
+    }
+}
+
+impl Claim {
+    /// For how long the registry has not been asked.
+    pub(super) fn age(&self) -> Duration {
+        self.told.elapsed()
+    }
 }
 
 impl Caches {
-    /// `tag_life`: how long it is believed what a tag points to.
-    pub(super) fn new(tag_life: Duration) -> Self {
+    pub(super) fn new(bounds: Bounds, observer: Option<LookupObserver>) -> Self {
+        let Bounds { bytes, tag_life, stale_limit } = bounds;
+        let evictions = Arc::new(AtomicU64::new(0));
+        let evicted = Arc::clone(&evictions);
+        let records = bytes / 8;
+        let longest = (2 * CHILD_LIFE).max(2 * SPARING * tag_life).max(stale_limit);
         Self {
-            documents: by_weight(),
-            configs: by_weight(),
-            images: Cache::builder()
-                .max_capacity(CONTENT_BYTES)
-                .weigher(|_, image: &Arc<PlatformImage>| {
-                    u32::try_from(3 * image.raw_config.len() + 1024).unwrap_or(u32::MAX)
+            content: Cache::builder()
+                .max_capacity(bytes - 2 * records)
+                .weigher(|_, content: &Arc<Content>| weight(content))
+                .eviction_listener(move |_, _, cause| {
+                    if cause == RemovalCause::Size {
+                        evicted.fetch_add(1, Ordering::Relaxed);
+                    }
                 })
                 .build(),
-            tags: records(tag_life * SPARING),
+            claims: Cache::builder()
+                .max_capacity(records)
+                .weigher(|_, _| RECORD)
+                .time_to_live(longest)
+                .build(),
+            failures: Cache::builder()
+                .max_capacity(records)
+                .weigher(|_, _| RECORD)
+                .expire_after(ByKind)
+                .build(),
+            fingerprints: Fingerprints::default(),
             tag_life,
-            last_of_tags: records(ACCESS_LIFE),
-            access: records(ACCESS_LIFE),
-            failures: records(FAILURE_LIFE),
+            stale_limit,
+            evictions,
+            observer,
         }
     }
 
-    /// The content of `digest`, if `source` may read it.
-    pub(super) async fn content<T: Digested>(&self, source: &Source, digest: &Digest) -> Option<Arc<T>> {
-        self.access.get(&source.key(&digest.to_string())).await?;
-        T::store(self).get(digest).await
+    /// How much is kept.
+    pub(super) fn size(&self) -> CacheSize {
+        CacheSize {
+            documents: self.content.entry_count(),
+            bytes: self.content.weighted_size(),
+            claims: self.claims.entry_count(),
+            evictions: self.evictions.load(Ordering::Relaxed),
+        }
     }
 
-    /// Keeps content that `source` has just read.
-    pub(super) async fn keep<T: Digested>(&self, source: &Source, content: &Arc<T>) {
-        let digest = content.digest();
-        self.access.insert(source.key(&digest.to_string()), ()).await;
-        T::store(self).insert(digest.clone(), Arc::clone(content)).await;
+    /// Tells of a lookup.
+    pub(super) fn tell(&self, lookup: Lookup) {
+        if let Some(observer) = &self.observer {
+            observer(lookup);
+        }
     }
 
-    /// An image, made of content that its asker has just been given.
-    pub(super) async fn image(
-        &self,
-        key: ImageKey,
-        make: impl FnOnce() -> PlatformImage,
-    ) -> Arc<PlatformImage> {
-        self.images.get_with(key, async { Arc::new(make()) }).await
+    /// Under which a flight for `wanted` is known. A mirror's is not the registry's, and the same digest with another
+    /// declared size is another one.
+    pub(super) fn flight(&self, source: &Source, wanted: &Wanted) -> u128 {
+        self.fingerprints.of((self.key(source, wanted), &source.endpoint.base, wanted.size()))
     }
 
-    /// What `tag` points to, as far as `source` was told.
-    pub(super) async fn tag(&self, source: &Source, tag: &str) -> Option<Digest> {
-        let (digest, until) = self.tags.get(&source.key(tag)).await?;
-        (Instant::now() < until).then_some(digest)
+    /// Under which a claim is known: these credentials, for this repository.
+    fn key(&self, source: &Source, wanted: &Wanted) -> u128 {
+        let Source { identity, domain, path, .. } = source;
+        match wanted {
+            Wanted::Tag(tag) => self.fingerprints.of((identity, domain, path, "tag", tag)),
+            Wanted::Digest(digest) | Wanted::Child(Child { digest, .. }) => {
+                self.fingerprints.of((identity, domain, path, "digest", digest))
+            }
+        }
     }
 
-    /// What `tag` pointed to when it was asked last.
-    pub(super) async fn last_of_tag(&self, source: &Source, tag: &str) -> Option<Digest> {
-        self.last_of_tags.get(&source.key(tag)).await
+    /// Under which it is known that somebody has read a digest in a repository.
+    fn trace(&self, source: &Source, digest: &Digest) -> u128 {
+        self.fingerprints.of((&source.domain, &source.path, "read", digest))
     }
 
-    /// `left`: what is left of the registry's limit on requests.
-    pub(super) async fn keep_tag(
+    /// Whether somebody has read a digest in the repository of `source`.
+    pub(super) fn was_read(&self, source: &Source, digest: &Digest) -> bool {
+        self.claims.contains_key(&self.trace(source, digest))
+    }
+
+    /// What `source` was told of `wanted`, however long ago.
+    pub(super) async fn claim(&self, source: &Source, wanted: &Wanted) -> Option<Claim> {
+        self.claims.get(&self.key(source, wanted)).await
+    }
+
+    /// How far a claim to `wanted` may be believed.
+    pub(super) fn standing(&self, claim: &Claim, wanted: &Wanted) -> Standing {
+        let life = match wanted {
+            Wanted::Tag(_) => self.tag_life * claim.patience,
+            Wanted::Digest(_) => ACCESS_LIFE,
+            Wanted::Child(_) => CHILD_LIFE,
+        };
+        match claim.age() {
+            age if age < life => Standing::Fresh,
+            age if age < 2 * life => Standing::Aging,
+            _ => Standing::Old,
+        }
+    }
+
+    /// Whether a claim may be used although nobody can be asked about it.
+    pub(super) fn may_be_stale(&self, claim: &Claim) -> bool {
+        claim.age() < self.stale_limit
+    }
+
+    /// Whether any claim may.
+    pub(super) fn allows_stale(&self) -> bool {
+        !self.stale_limit.is_zero()
+    }
+
+    /// What is known of a digest. Only for a caller who has a claim, or to spare one who is asking for it.
+    pub(super) async fn content(&self, digest: &Digest, wanted: &Wanted) -> Option<Arc<Content>> {
+        self.content.get(digest).await.filter(|content| wanted.fits(content))
+    }
+
+    /// Keeps content.
+    pub(super) async fn keep(&self, content: &Arc<Content>) {
+        self.content.insert(content.digest.clone(), Arc::clone(content)).await;
+    }
+
+    /// Notes that the registry has just told `source` that `wanted` is `digest`. `left`: what is left of its limit on
+    /// requests.
+    pub(super) async fn note(
         &self,
         source: &Source,
-        tag: &str,
+        wanted: &Wanted,
         digest: &Digest,
         left: Option<RateLimit>,
     ) {
-        let is_scarce = left.is_some_and(RateLimit::is_scarce);
-        let life = if is_scarce { self.tag_life * SPARING } else { self.tag_life };
-        self.last_of_tags.insert(source.key(tag), digest.clone()).await;
-        self.tags.insert(source.key(tag), (digest.clone(), Instant::now() + life)).await;
+        let patience = if left.is_some_and(RateLimit::is_scarce) { SPARING } else { 1 };
+        let claim = Claim { digest: digest.clone(), told: Instant::now(), patience };
+        if let Wanted::Tag(_) = wanted {
+            let digest = Wanted::Digest(digest.clone());
+            self.claims.insert(self.key(source, &digest), claim.clone()).await;
+        }
+        self.claims.insert(self.trace(source, digest), claim.clone()).await;
+        self.claims.insert(self.key(source, wanted), claim).await;
+    }
+
+    /// Takes a claim back: the registry says that it does not hold.
+    pub(super) async fn revoke(&self, source: &Source, wanted: &Wanted) {
+        self.claims.invalidate(&self.key(source, wanted)).await;
     }
 
     /// A failure that is too fresh to ask again.
-    pub(super) async fn failure(&self, source: &Source, what: &str) -> Option<Unresolved> {
-        self.failures.get(&source.key_here(what)).await
+    pub(super) async fn failure(&self, flight: u128) -> Option<Unresolved> {
+        self.failures.get(&flight).await
     }
 
-    /// Keeps a failure for a moment. A lack of time is the asker's own, so it is not kept.
-    pub(super) async fn keep_failure(&self, source: &Source, what: &str, failure: &Unresolved) {
-        if failure.kind != UnresolvedKind::Timeout {
-            self.failures.insert(source.key_here(what), failure.clone()).await;
+    /// Keeps a failure for a moment.
+    pub(super) async fn keep_failure(&self, flight: u128, failure: &Unresolved) {
+        if !life(failure).is_zero() {
+            self.failures.insert(flight, failure.clone()).await;
         }
     }
 }
+
+/// With what the cache adds to an entry.
+fn weight(content: &Arc<Content>) -> u32 {
+    u32::try_from(content.memory()).unwrap_or(u32::MAX).saturating_add(RECORD)
+}
+
+/// How long a failure is told again without asking.
+fn life(failure: &Unresolved) -> Duration {
+    use UnresolvedKind as Kind;
+    let seconds = match failure.kind {
+        // A lack of time is the asker's own.
+        Kind::Timeout => 0,
+        // Never longer than the registry itself says.
+        Kind::RateLimited { retry_after_seconds } => retry_after_seconds.unwrap_or(5).min(10),
+        // Somebody mends these at this moment, and waits: an image is pushed, a secret written, a setting changed.
+        Kind::NotFound | Kind::Denied | Kind::Unreachable | Kind::Tls | Kind::ServerError => 3,
+        Kind::Misconfigured | Kind::AddressRefused | Kind::RegistryRefused | Kind::InvalidReference => 1,
+        // Content stays as it is until somebody pushes other.
+        Kind::DigestMismatch
+        | Kind::TooLarge
+        | Kind::UnsupportedSchema1
+        | Kind::NotAnImage
+        | Kind::NoMatchingPlatform
+        | Kind::Ambiguous
+        | Kind::InvalidConfig
+        | Kind::InvalidManifest => 10,
+    };
+    Duration::from_secs(seconds.into())
+}
+
+/// Each failure for as long as its kind lasts.
+struct ByKind;
+
+impl Expiry<u128, Unresolved> for ByKind {
+    fn expire_after_create(&self, _: &u128, failure: &Unresolved, _: time::Instant) -> Option<Duration> {
+        Some(life(failure))
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &u128,
+        failure: &Unresolved,
+        _: time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(life(failure))
+    }
+}
+
+#[cfg(test)]
+mod tests;

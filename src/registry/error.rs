@@ -70,7 +70,7 @@ fn not_found(code: &str) -> &'static str {
         "NAME_UNKNOWN" => "no such repository",
         "MANIFEST_UNKNOWN" => "no such tag or digest",
         "BLOB_UNKNOWN" => "the manifest is there, but not the blob it names",
-        _ => "no such tag or repository",
+        _ => "no such tag, digest or repository",
     }
 }
 

@@ -27,6 +27,50 @@ pub struct Exchange {
     pub elapsed: Duration,
 }
 
+/// Is told of every lookup of a document.
+pub type LookupObserver = Arc<dyn Fn(Lookup) + Send + Sync>;
+
+/// How one document was come by. Several may be told of one lookup: one that is [`Self::Missed`] in memory may be a
+/// [`Self::Shared`] hit that is then [`Self::Revalidated`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It was in this process's memory.
+    Memory {
+        /// For how long the registry has not been asked.
+        age: Duration,
+    },
+    /// It was not in memory, or could not be believed any more.
+    Missed,
+    /// Somebody else was asking for it already.
+    Joined,
+    /// That it cannot be had was known from a moment ago.
+    Failure,
+    /// A cache had it, and the registry said by HEAD that it still holds.
+    Revalidated,
+    /// A cache had it, and the registry could not be asked whether it still holds.
+    Stale {
+        /// For how long the registry has not been asked.
+        age: Duration,
+    },
+    /// The cache that replicas share was asked.
+    Shared(SharedLookup),
+}
+
+/// What the cache that replicas share had to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SharedLookup {
+    /// The document.
+    Hit,
+    /// Nothing.
+    Miss,
+    /// No answer in time, or an error.
+    Failed,
+    /// It was not asked: it has failed too often a moment ago.
+    Skipped,
+    /// A document that does not have its digest. It was not used.
+    Poisoned,
+}
+
 /// What an exchange was for. A redirect keeps the purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {

@@ -9,22 +9,21 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::header::HeaderValue;
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
 };
 
 /// Tells credentials apart without being one: a keyed hash, whose key lives as long as the process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Identity(u128);
 
-/// The keys of identities.
+/// Makes short keys of long ones: keyed hashes that nobody outside this process can foresee.
 #[derive(Default)]
-pub(super) struct Identities(RandomState, RandomState);
+pub(super) struct Fingerprints(RandomState, RandomState);
 
-impl Identities {
-    /// Who `credentials` are; anonymous callers are one identity.
-    pub(super) fn of(&self, credentials: Option<&Credentials>) -> Identity {
-        let halves = [self.0.hash_one(credentials), self.1.hash_one(credentials)];
-        Identity(u128::from(halves[0]) << 64 | u128::from(halves[1]))
+impl Fingerprints {
+    pub(super) fn of<T: Hash>(&self, what: T) -> u128 {
+        let halves = [self.0.hash_one(&what), self.1.hash_one(&what)];
+        u128::from(halves[0]) << 64 | u128::from(halves[1])
     }
 }
 
@@ -52,25 +51,15 @@ impl Source {
         endpoint: Endpoint,
         reference: &Reference,
         credentials: Option<&Credentials>,
-        identities: &Identities,
+        identities: &Fingerprints,
     ) -> Self {
         Self {
             endpoint,
             domain: reference.domain().to_owned(),
             path: reference.path().to_owned(),
             credentials: credentials.cloned(),
-            identity: identities.of(credentials),
+            identity: Identity(identities.of(credentials)),
         }
-    }
-
-    /// A cache's key: what is known under it is known to these credentials for this repository.
-    pub(super) fn key(&self, what: &str) -> String {
-        format!("{} {}/{} {what}", self.identity, self.domain, self.path)
-    }
-
-    /// The same, for what holds at this place alone: a mirror's failure is not the registry's.
-    pub(super) fn key_here(&self, what: &str) -> String {
-        format!("{} {}", self.endpoint.base, self.key(what))
     }
 
     /// Host and port of the registry.

@@ -2,6 +2,7 @@
 //!
 //! What a real registry never does is shown by a small server of the tests' own on loopback.
 
+mod cache;
 mod content;
 mod faults;
 mod lies;

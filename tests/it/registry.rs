@@ -3,7 +3,7 @@
 use crate::support::{Entry, Image, Index, PASSWORD, Registry, TokenRequest, USER};
 use hullmark::{
     credential::Credentials,
-    image::{Freshness, PlatformFilter, ResolvedImage, RunsAsRoot, Unresolved, UnresolvedKind},
+    image::{PlatformFilter, ResolvedImage, RunsAsRoot, Unresolved, UnresolvedKind},
     registry::{Purpose, Settings},
     review::ResolveImage,
 };
@@ -79,7 +79,7 @@ async fn the_walk_takes_four_requests_then_two_then_none() {
     // Cold: one try without a token, one token, one manifest, one config.
     let resolved = walker.resolve("private/app:1", &alice()).await.unwrap();
     assert_eq!(resolved.digest.to_string(), first.digest);
-    assert_eq!(*resolved.platforms[0].raw_config, *first.configs[0].1);
+    assert_eq!(resolved.platforms[0].raw_config.to_vec(), first.configs[0].1);
     assert_eq!(
         walker.new_exchanges(),
         [
@@ -113,8 +113,8 @@ async fn the_walk_takes_four_requests_then_two_then_none() {
     // A digest that is known: nothing is asked.
     let by_digest = format!("private/app@{}", first.digest);
     let resolved = walker.resolve(&by_digest, &alice()).await.unwrap();
-    assert_eq!(*resolved.platforms[0].raw_config, *first.configs[0].1);
-    assert_eq!(resolved.freshness, Freshness::Cached);
+    assert_eq!(resolved.platforms[0].raw_config.to_vec(), first.configs[0].1);
+    assert_eq!(resolved.freshness.as_str(), "cached");
     assert_eq!(walker.new_exchanges(), []);
     assert_eq!(registry.new_requests().await, Vec::<String>::new());
     assert_eq!(registry.tokens().new_requests(), []);

@@ -76,7 +76,7 @@ fn resolved() -> Arc<ResolvedImage> {
         index_annotations: BTreeMap::new(),
         available: Vec::new(),
         platforms: Vec::new(),
-        freshness: Freshness::Cached,
+        freshness: Freshness::Fetched,
     })
 }
 

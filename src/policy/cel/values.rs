@@ -63,7 +63,7 @@ impl Evaluation<'_> {
             self.budget.spend_text(image.raw_config.len())?;
         }
         self.document
-            .get_or_init(|| serde_json::from_slice(&image.raw_config).ok())
+            .get_or_init(|| serde_json::from_slice(&image.raw_config.to_vec()).ok())
             .as_ref()
             .ok_or_else(|| Failure::new("the image's config is no JSON"))
     }

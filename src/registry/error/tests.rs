@@ -35,7 +35,7 @@ fn each_status_is_told_apart() {
             "reg.io answered 404 MANIFEST_UNKNOWN: no such tag",
         ),
         (404, errors("NAME_UNKNOWN", "x"), &[], NotFound, "no such repository"),
-        (404, "<html>".to_owned(), &[], NotFound, "reg.io answered 404: no such tag or repository"),
+        (404, "<html>".to_owned(), &[], NotFound, "reg.io answered 404: no such tag, digest or repository"),
         (403, errors("NAME_UNKNOWN", "x"), &[], NotFound, "403 NAME_UNKNOWN"),
         (
             401,

@@ -4,7 +4,6 @@ use crate::{
     workload::UseKind,
 };
 use serde_json::json;
-use std::sync::Arc;
 
 /// Lays a container and a Pod's spec over a config, all as JSON.
 fn lay(pod: &serde_json::Value, container: &serde_json::Value, config: ImageConfig) -> EffectiveContainer {
@@ -27,7 +26,7 @@ fn image(config: ImageConfig) -> PlatformImage {
         layer_sizes: Vec::new(),
         config_digest: digest,
         config,
-        raw_config: Arc::from(*b"{}"),
+        raw_config: b"{}".as_slice().into(),
     }
 }
 

@@ -36,7 +36,7 @@ async fn bytes_that_do_not_hash_to_their_digest_are_refused() {
     let server = Server::start(move |seen| shelf.serve(seen)).await;
     let client = Client::plain(&[&server]);
     let other = format!("{}/app@{}", server.authority(), Digest::sha256(b"other"));
-    assert_failed(&client.failure(&other).await, UnresolvedKind::NotFound, "no such tag or digest");
+    assert_failed(&client.failure(&other).await, UnresolvedKind::NotFound, "no such tag, digest");
 
     let server = Server::start(|_| Reply::new(200, "{}").with("content-type", MANIFEST)).await;
     let pinned = format!("{}/app@{}", server.authority(), Digest::sha256(b"other"));

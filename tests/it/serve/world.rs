@@ -91,7 +91,7 @@ fn image(reference: &Reference, config: &Value) -> ResolvedImage {
             layer_sizes: vec![1],
             config_digest: Digest::sha256(&raw),
             config: ImageConfig::parse(&raw).unwrap(),
-            raw_config: raw.into(),
+            raw_config: raw.as_slice().into(),
         })],
         freshness: Freshness::Fetched,
     }

@@ -85,7 +85,17 @@ impl Nginx {
 
     /// The access log so far: one line a request, in nginx's `combined` form or the one that was configured.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default()
+        let read = || fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
+        let mut log = read();
+        // nginx writes the line of a request after its answer is sent.
+        loop {
+            std::thread::sleep(Duration::from_millis(30));
+            let next = read();
+            if next == log {
+                return log;
+            }
+            log = next;
+        }
     }
 }
 

@@ -7,17 +7,21 @@ pub use serve::{Recorder, serve};
 use crate::{
     auth_files::{AuthFiles, Environment},
     check,
-    cli::{CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs, WebhookCommand},
+    cli::{
+        CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs, SharedCacheArgs, WebhookCommand,
+    },
     cluster, crds,
     credential_provider::CredentialProviders,
     demo, inspect, policy_files, policy_reference, policy_test,
-    registry::{Exchange, Observer, ProxySettings, Registry, Settings},
+    registry::{Exchange, Observer, ProxySettings, Registry, Settings, SharedSettings},
     review::{self, Chain, Reviewer},
     text::clean,
 };
 use anyhow::{Context, Result};
 use std::{
+    fs,
     io::{self, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
@@ -100,7 +104,7 @@ type Keys = Chain<AuthFiles, CredentialProviders>;
 
 /// The registry edge and the user's credentials, as every command of the command line has them.
 fn registry(args: &RegistryArgs, observer: Option<Observer>, tell_notes: bool) -> Result<(Registry, Keys)> {
-    let images = Registry::new(settings(args, observer))?;
+    let images = Registry::new(settings(args, observer)?)?;
     for note in images.notes().iter().filter(|_| tell_notes) {
         let _ = writeln!(io::stderr(), "# {}", clean(note, 500));
     }
@@ -109,8 +113,8 @@ fn registry(args: &RegistryArgs, observer: Option<Observer>, tell_notes: bool) -
 }
 
 /// How registries are reached, by the command line and the environment.
-fn settings(args: &RegistryArgs, observer: Option<Observer>) -> Settings {
-    Settings {
+fn settings(args: &RegistryArgs, observer: Option<Observer>) -> Result<Settings> {
+    Ok(Settings {
         hosts_dir: args.hosts_dir.clone(),
         allow_registries: args.allow_registries.clone(),
         deny_registries: args.deny_registries.clone(),
@@ -118,8 +122,16 @@ fn settings(args: &RegistryArgs, observer: Option<Observer>) -> Settings {
         refuse_addresses: args.refuse_addresses.iter().flat_map(|range| range.0.clone()).collect(),
         proxies: ProxySettings::read(|name| std::env::var(name).ok()),
         observer,
+        shared_cache: shared_cache(&args.shared_cache)?,
         ..Settings::default()
-    }
+    })
+}
+
+fn shared_cache(args: &SharedCacheArgs) -> Result<Option<SharedSettings>> {
+    let Some(url) = &args.cache else { return Ok(None) };
+    let read = |path: &PathBuf| fs::read(path).with_context(|| format!("--cache-ca {}", path.display()));
+    let roots = args.cache_ca.as_ref().map(read).transpose()?;
+    Ok(Some(SharedSettings { url: url.clone(), roots, patience: args.cache_timeout }))
 }
 
 /// The plugins that the command line names.

@@ -1,7 +1,9 @@
 //! The command line: every flag, its environment variable and its help.
 
+mod cache;
 mod registry;
 
+pub use cache::{CacheArgs, SharedCacheArgs};
 pub use registry::{AddressRange, RegistryArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -196,6 +198,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub registry: RegistryArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub cache: CacheArgs,
 }
 
 /// What `serve` does in a cluster.

@@ -11,6 +11,7 @@ pub mod namespaces;
 pub mod nodes;
 mod owner;
 mod parameters;
+pub mod pods;
 pub mod policies;
 pub mod pull_secrets;
 pub mod webhook;

@@ -151,7 +151,7 @@ async fn start_webhook(
     // An empty environment: the demo reads no auth file of the user's.
     let credentials = AuthFiles::read(&Environment::default());
     let webhook = Webhook {
-        reviewer: Reviewer { images, credentials, nodes: review::nodes(None) },
+        reviewer: Arc::new(Reviewer { images, credentials, nodes: review::nodes(None) }),
         // The sender may go: the policies of the demo never change.
         policies: watch::channel(Arc::new(policies)).1,
         stance: Mode::Enforce.into(),
@@ -167,6 +167,7 @@ async fn start_webhook(
         certificate_check: Duration::from_mins(1),
         callers: None,
         trusted: None,
+        warm: None,
     };
     Ok((server::start(settings, certificates, webhook).await?, number))
 }

@@ -41,6 +41,11 @@ pub async fn run<R: ResolveImage, C: FindCredentials>(
         .zip(&looked_at)
         .map(|(image, found)| Report::new(image, found.as_ref(), now))
         .collect();
+    if args.verbose {
+        for image in looked_at.iter().filter_map(|found| found.as_ref().ok()) {
+            writeln!(err, "# {}: {}", image.reference, image.freshness.as_str())?;
+        }
+    }
     match args.output {
         InspectOutput::Text => write!(out, "{}", summary::text(&looked_at, &args.images, now))?,
         InspectOutput::Json => writeln!(out, "{}", report::json(&reports)?)?,

@@ -29,6 +29,7 @@ mod set;
 mod subject;
 mod verdict;
 
+pub use amount::bytes;
 pub use compile::RESERVED_ANNOTATIONS;
 pub use parameters::{Parameters, WantedParameters};
 pub use remark::Remark;

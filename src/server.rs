@@ -56,13 +56,15 @@ pub struct Settings {
     pub callers: Option<PathBuf>,
     /// Whether callers trust the certificate; without a say, they are taken to.
     pub trusted: Option<watch::Receiver<bool>>,
+    /// Whether what runs already was looked at; none: nobody waits for that.
+    pub warm: Option<watch::Receiver<bool>>,
 }
 
 /// What answers reviews.
 #[derive(Debug)]
 pub struct Webhook<R, C, O> {
     /// Resolves and judges.
-    pub reviewer: Reviewer<R, C>,
+    pub reviewer: Arc<Reviewer<R, C>>,
     /// The policies in force; each request is judged by one snapshot.
     pub policies: watch::Receiver<Arc<PolicySet>>,
     /// How strict answers are.
@@ -200,9 +202,11 @@ where
 
     readiness.reached(Latch::Policies);
     readiness.reached(Latch::Listener);
-    match settings.trusted {
-        None => readiness.reached(Latch::Trust),
-        Some(trusted) => _ = tokio::spawn(follow_trust(trusted, readiness.clone())),
+    for (latch, holds) in [(Latch::Trust, settings.trusted), (Latch::Warm, settings.warm)] {
+        match holds {
+            None => readiness.reached(latch),
+            Some(holds) => _ = tokio::spawn(follow(latch, holds, readiness.clone())),
+        }
     }
     Ok(Running {
         https: https_address,
@@ -254,16 +258,16 @@ async fn bind(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, S
     })
 }
 
-/// Ready only while callers trust the certificate.
-async fn follow_trust(mut trusted: watch::Receiver<bool>, readiness: Readiness) {
+/// Ready only while what the latch stands for holds.
+async fn follow(latch: Latch, mut holds: watch::Receiver<bool>, readiness: Readiness) {
     loop {
-        let trusts = *trusted.borrow_and_update();
-        if trusts {
-            readiness.reached(Latch::Trust);
+        let it_holds = *holds.borrow_and_update();
+        if it_holds {
+            readiness.reached(latch);
         } else {
-            readiness.lost(Latch::Trust);
+            readiness.lost(latch);
         }
-        if trusted.changed().await.is_err() {
+        if holds.changed().await.is_err() {
             return;
         }
     }

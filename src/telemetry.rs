@@ -6,9 +6,11 @@
 
 mod exchanges;
 pub mod log;
+mod lookups;
 mod metrics;
 mod record;
 
 pub use exchanges::Exchanged;
+pub use lookups::{Kept, LookedUp};
 pub use metrics::Metrics;
 pub use record::{Outcome, record};

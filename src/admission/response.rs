@@ -219,7 +219,7 @@ fn refusal(request: &Request, denials: &[Remark<'_>]) -> Status {
     let causes = denials.iter().take(MAX_CAUSES).map(|remark| Cause {
         reason: match remark.finding.kind {
             FindingKind::Violation => "ImagePolicyViolation",
-            FindingKind::Unresolved(_) => "ImageUnresolved",
+            FindingKind::Unresolved(_) | FindingKind::Stale(_) => "ImageUnresolved",
             FindingKind::EvaluationError => "PolicyEvaluationError",
         },
         message: message::remark(remark, MAX_CAUSE),

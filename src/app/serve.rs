@@ -1,21 +1,23 @@
 //! `hullmark serve`: everything is read and checked before a port is opened, then served until a signal.
 
 mod identity;
+mod recorder;
 mod sources;
+mod warm;
 
 use super::now;
 use crate::{
     admission::{BreakGlass, Mode, Stance},
     cli::{LogFormat, ServeArgs},
-    cluster::events::{BrokenGlass, Events},
-    policy::Enforcement,
-    registry::{Exchange, Observer, Registry},
+    cluster::events::Events,
+    registry::{Observer, Registry, Settings as RegistrySettings},
     review::{Chain, Reviewer},
-    server::{self, Certificates, Observe, Reviewed, Running, Settings, Webhook},
-    telemetry::{self, Exchanged, Metrics, Outcome, log},
+    server::{self, Certificates, Running, Settings, Webhook},
+    telemetry::log,
 };
 use anyhow::Context;
 use identity::Identity;
+pub use recorder::Recorder;
 use sources::Sources;
 use std::{
     fs,
@@ -25,6 +27,7 @@ use std::{
     time::Duration,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use warm::Plan;
 
 /// How often certificate files are looked at.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(1);
@@ -70,7 +73,8 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
-    let registry = Registry::new(super::settings(&args.registry, Some(observer)))?;
+    let registry = Registry::new(settings(args, observer, &recorder)?)?;
+    recorder.watch(registry.clone());
     let credentials =
         Chain { then: super::credential_providers(&args.registry)?, first: sources.credentials };
     for note in registry.notes().into_iter().chain(credentials.first.notes()) {
@@ -80,8 +84,11 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         tokio::spawn(keep_hosts_fresh(registry.clone()));
     }
     let news = sources.news.clone();
+    let reviewer = Arc::new(Reviewer { images: registry, credentials, nodes: sources.nodes });
+    let warm = Plan::of(&args.cache, sources.client.as_ref())?;
+    let warm = warm.start(Arc::clone(&reviewer), &sources.policies);
     let webhook = Webhook {
-        reviewer: Reviewer { images: registry, credentials, nodes: sources.nodes },
+        reviewer,
         policies: sources.policies,
         stance: stance(args),
         namespaces: sources.namespaces,
@@ -96,6 +103,7 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         certificate_check: CERTIFICATE_CHECK,
         callers: args.client_ca.clone(),
         trusted: identity.trusted,
+        warm,
     };
     let running = server::start(settings, Arc::clone(&certificates), webhook).await?;
     if let (Some(path), Some(pem)) = (&args.write_ca, certificates.authority_pem()) {
@@ -107,6 +115,21 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
     announce(args, &running, &certificates, news.policies());
     tokio::spawn(news.tell(running.readiness.clone(), recorder));
     Ok(running)
+}
+
+fn settings(
+    args: &ServeArgs,
+    observer: Observer,
+    recorder: &Arc<Recorder>,
+) -> anyhow::Result<RegistrySettings> {
+    let told = Arc::clone(recorder);
+    Ok(RegistrySettings {
+        tag_life: args.cache.tag_ttl,
+        stale_limit: args.cache.stale_if_error,
+        cache_bytes: args.cache.cache_size,
+        lookup_observer: Some(Arc::new(move |lookup| told.looked_up(lookup))),
+        ..super::settings(&args.registry, Some(observer))?
+    })
 }
 
 /// Reads the hosts folder again and again; what is broken is told once, and changes nothing.
@@ -188,79 +211,6 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Turns what the server tells into log lines and metrics.
-#[derive(Debug)]
-pub struct Recorder {
-    /// The metrics of this process.
-    pub metrics: Metrics,
-    events: Option<Events>,
-}
-
-impl Recorder {
-    /// `version` is shown by the metrics.
-    pub fn new(version: &str) -> Self {
-        Self { metrics: Metrics::new(version), events: None }
-    }
-
-    fn exchanged(&self, exchange: &Exchange) {
-        self.metrics.exchanged(&Exchanged {
-            purpose: exchange.purpose.as_str(),
-            method: exchange.method,
-            status: exchange.status,
-            bytes: exchange.bytes,
-            elapsed: exchange.elapsed,
-            host: &exchange.host,
-            rate_limit: exchange.rate_limit.map(|limit| (limit.limit, limit.remaining)),
-        });
-    }
-
-    fn writing(mut self, events: Option<Events>) -> Self {
-        self.events = events;
-        self
-    }
-}
-
-/// What an Event says of a request for which the glass was broken; none for others, and for dry runs.
-fn broken_glass(reviewed: &Reviewed<'_>) -> Option<BrokenGlass> {
-    let Reviewed { request, review, .. } = *reviewed;
-    if reviewed.mode != Mode::BreakGlass || request.dry_run {
-        return None;
-    }
-    let denials = review.into_iter().flat_map(|review| review.verdict.with(Enforcement::Deny));
-    Some(BrokenGlass {
-        namespace: request.namespace.clone()?,
-        name: request.name.clone(),
-        user: request.user.clone(),
-        findings: denials.map(|finding| finding.message.clone()).collect(),
-    })
-}
-
-impl Observe for Recorder {
-    fn reviewed(&self, reviewed: &Reviewed<'_>) {
-        let Reviewed { request, review, answer, mode, elapsed } = *reviewed;
-        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, elapsed });
-        if let (Some(events), Some(glass)) = (&self.events, broken_glass(reviewed)) {
-            events.broken_glass(glass);
-        }
-    }
-
-    fn refused(&self, status: u16) {
-        self.metrics.refused(status);
-    }
-
-    fn in_flight(&self, change: i64) {
-        self.metrics.in_flight(change);
-    }
-
-    fn certificate(&self, expires: jiff::Timestamp, renewed: bool) {
-        self.metrics.certificate(expires, renewed);
-    }
-
-    fn exposition(&self) -> String {
-        self.metrics.exposition()
-    }
 }
 
 /// The signals that ask for a stop.

@@ -69,7 +69,7 @@ fn image(fact: &Fact) -> Value {
 
 fn finding(one: &Judged, finding: &Finding) -> Value {
     let unresolved = match finding.kind {
-        FindingKind::Unresolved(kind) => Some(kind.as_str()),
+        FindingKind::Unresolved(kind) | FindingKind::Stale(kind) => Some(kind.as_str()),
         FindingKind::Violation | FindingKind::EvaluationError => None,
     };
     json!({

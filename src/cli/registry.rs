@@ -1,5 +1,6 @@
 //! How registries are reached, and with which credentials; the same for every command.
 
+use super::SharedCacheArgs;
 use clap::Args;
 use ipnet::IpNet;
 use std::{path::PathBuf, str::FromStr};
@@ -8,7 +9,7 @@ use std::{path::PathBuf, str::FromStr};
 const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
 
 /// How registries are reached; the same for every command.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Registries")]
 pub struct RegistryArgs {
     /// Folder of registry settings, in containerd's form: `DIR/<host>/hosts.toml`. Read again when it changes.
@@ -64,6 +65,9 @@ pub struct RegistryArgs {
         env = "HULLMARK_IMAGE_CREDENTIAL_PROVIDER_BIN_DIR"
     )]
     pub image_credential_provider_bin_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub shared_cache: SharedCacheArgs,
 }
 
 /// A range of addresses, or the word for several.

@@ -30,7 +30,7 @@ pub(super) fn seconds(text: &str) -> Result<i64, String> {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
+pub fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a size such as 2Gi, 500Mi or 1G");
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);

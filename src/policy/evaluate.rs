@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     api::v1alpha1::{OnResolutionFailure, ValidationAction},
-    image::{Platform, Unresolved, UnresolvedKind},
+    image::{Freshness, Platform, Unresolved, UnresolvedKind},
     text::cut_bytes,
     workload::{ImageUse, UseKind},
 };
 use found::{Found, FoundOn};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The policy and the rule that a finding on an image that no policy matches names.
 const UNMATCHED: (&str, &str) = ("hullmark", "unmatched");
@@ -36,6 +36,8 @@ struct Look<'a> {
     usage: &'a ImageUse,
     /// Each platform of the image, or why there is none.
     image: Result<Vec<Seen<'a>>, Unresolved>,
+    /// For how long nobody has asked the registry, and why it could not be asked now: the image is what was known.
+    stale: Option<(Duration, &'a Unresolved)>,
 }
 
 /// Values of audit annotations by key, each once.
@@ -127,7 +129,14 @@ impl<'a> Look<'a> {
                 Err(unresolved(UnresolvedKind::Misconfigured, "nobody looked at the image".to_owned()))
             }
         };
-        Self { usage, image }
+        let stale = match &fact.image {
+            Some(Ok(image)) => match &image.freshness {
+                Freshness::Stale { age, failure } => Some((*age, &**failure)),
+                _ => None,
+            },
+            _ => None,
+        };
+        Self { usage, image, stale }
     }
 }
 
@@ -214,19 +223,23 @@ impl Policy {
     ) -> FoundOn {
         let mut found = FoundOn::default();
         let kind = look.usage.kind;
-        if let Err(why) = &look.image {
+        // Who wants a registry's word or none at all is not content with what was known before.
+        let refused = look.stale.filter(|_| self.on_resolution_failure == OnResolutionFailure::Deny);
+        if let Some(why) = refused.map(|(_, why)| why).or(look.image.as_ref().err()) {
             let is_needed =
                 if look.usage.reference.is_err() { self.checks(kind) } else { self.needs_image(kind) };
             if is_needed {
                 found.add(Found::unresolved(why), None);
             }
+        } else if let Some((age, why)) = look.stale.filter(|_| self.needs_image(kind)) {
+            found.add(Found::stale(why, age), None);
         }
         if let (Some(rule), Ok(reference)) = (&self.rules.reference, &look.usage.reference) {
             for violation in rule.judge(reference) {
                 found.add(Found::violation(ReferenceRule::NAME, violation), None);
             }
         }
-        let seen = look.image.as_deref().unwrap_or_default();
+        let seen = look.image.as_deref().ok().filter(|_| refused.is_none()).unwrap_or_default();
         for rule in self.rules.for_use(kind) {
             let judged = if rule.is_per_platform() { seen } else { &seen[..seen.len().min(1)] };
             for one in judged {
@@ -295,7 +308,7 @@ impl Policy {
 
     fn finding(&self, usage: &ImageUse, found: Found, platforms: Vec<Platform>) -> Finding {
         let enforcement = match found.kind {
-            FindingKind::Unresolved(_) => self.on_unresolved(),
+            FindingKind::Unresolved(_) | FindingKind::Stale(_) => self.on_unresolved(),
             FindingKind::Violation | FindingKind::EvaluationError => self.on_violation(),
         };
         Finding {

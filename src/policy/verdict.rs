@@ -66,6 +66,8 @@ pub enum FindingKind {
     Violation,
     /// The image could not be looked at.
     Unresolved(UnresolvedKind),
+    /// The image was judged by what was known of it before: the registry is out of reach, for this reason.
+    Stale(UnresolvedKind),
     /// An expression failed at run time.
     EvaluationError,
 }
@@ -99,6 +101,7 @@ impl FindingKind {
         match self {
             Self::Violation => "violation",
             Self::Unresolved(_) => "unresolved",
+            Self::Stale(_) => "stale",
             Self::EvaluationError => "evaluation-error",
         }
     }

@@ -87,7 +87,12 @@ impl Shared {
             .map_err(|why| SettingsError(format!("the URL of the shared cache cannot be used: {why}")))?;
         let link = Mutex::new(Link::Down { until: Instant::now() });
         let writes = Arc::new(Semaphore::new(WRITES));
-        Ok(Self { inner: Arc::new(Inner { target, patience: settings.patience, link, writes }) })
+        let own = Self { inner: Arc::new(Inner { target, patience: settings.patience, link, writes }) };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            // So that the first who asks finds a connection.
+            let _ = own.connection();
+        }
+        Ok(own)
     }
 
     /// The document of a digest, verified, if it is there; and what was found.

@@ -16,6 +16,8 @@ pub enum Latch {
     Listener,
     /// Callers trust our certificate, as far as that is ours to see to.
     Trust,
+    /// What runs already was looked at, as far as that is waited for.
+    Warm,
 }
 
 /// Whether the server is ready, and why not. Clones share one state.
@@ -30,7 +32,7 @@ struct State {
 }
 
 impl Latch {
-    const ALL: [Self; 4] = [Self::Policies, Self::Certificate, Self::Listener, Self::Trust];
+    const ALL: [Self; 5] = [Self::Policies, Self::Certificate, Self::Listener, Self::Trust, Self::Warm];
 
     fn missing(self) -> &'static str {
         match self {
@@ -38,6 +40,7 @@ impl Latch {
             Self::Certificate => "there is no certificate that is valid now",
             Self::Listener => "the webhook does not listen yet",
             Self::Trust => "the webhook configuration does not trust our certificate yet",
+            Self::Warm => "the images of what runs already are not all looked at yet (--warm-up-wait)",
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The metrics, in the OpenMetrics format. Base units; every label is a closed set or capped.
 
-use super::exchanges::{Exchanged, Exchanges};
+use super::{
+    exchanges::{Exchanged, Exchanges},
+    lookups::{Kept, LookedUp, Lookups},
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -39,6 +42,7 @@ pub struct Metrics {
     certificate_expires: Gauge,
     certificate_success: Gauge,
     exchanges: Exchanges,
+    lookups: Lookups,
 }
 
 /// What tells reviews apart.
@@ -92,6 +96,7 @@ impl Metrics {
     pub fn new(version: &str) -> Self {
         let mut registry = Registry::with_prefix("hullmark");
         let exchanges = Exchanges::register(&mut registry);
+        let lookups = Lookups::register(&mut registry);
         let mut metrics = Self {
             registry,
             reviews: Family::default(),
@@ -108,6 +113,7 @@ impl Metrics {
             certificate_expires: Gauge::default(),
             certificate_success: Gauge::default(),
             exchanges,
+            lookups,
         };
         metrics.register(version);
         metrics
@@ -200,6 +206,16 @@ impl Metrics {
     pub fn certificate(&self, expires: jiff::Timestamp, last_renewal_worked: bool) {
         self.certificate_expires.set(expires.as_second());
         self.certificate_success.set(last_renewal_worked.into());
+    }
+
+    /// A document was looked up.
+    pub fn looked_up(&self, looked_up: LookedUp) {
+        self.lookups.add(looked_up);
+    }
+
+    /// What the cache holds now.
+    pub fn kept(&self, kept: Kept) {
+        self.lookups.keep(kept);
     }
 
     /// A registry was asked.

@@ -104,14 +104,19 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
     }
 }
 
-/// The images that were looked at: normalised name to digest (of what the reference points at).
+/// The images that were looked at, by their normalised names: the digest of what the reference points at, where that
+/// came from, and for how long the registry has not been asked about it.
 fn images(review: &Review) -> Value {
-    let images: BTreeMap<String, String> = review
+    let images: BTreeMap<String, Value> = review
         .facts
         .iter()
         .filter_map(|fact| fact.image.as_ref()?.as_ref().ok())
         .map(|image: &std::sync::Arc<ResolvedImage>| {
-            (clean(&image.reference.to_string(), MAX_MESSAGE), image.digest.to_string())
+            let mut told = json!({ "digest": image.digest.to_string(), "from": image.freshness.as_str() });
+            if let Some(age) = image.freshness.age() {
+                told["age_s"] = age.as_secs().into();
+            }
+            (clean(&image.reference.to_string(), MAX_MESSAGE), told)
         })
         .take(MAX_ITEMS)
         .collect();

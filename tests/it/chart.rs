@@ -207,6 +207,9 @@ fn values_that_cannot_be_are_refused() {
         ("guard.groups=null", "needs guard.groups"),
         ("guard.groups={a'b}", "/guard/groups/0"),
         ("registries.hosts.\\.\\./x=1", "registries"),
+        ("cache.size=64MB", "/cache/size"),
+        ("cache.warmUp.rate=0", "/cache/warmUp/rate"),
+        ("cache.shared.secretName=Not_One", "/cache/shared/secretName"),
         ("registries.proxy.https=proxy:3128", "/registries/proxy/https"),
         ("registries.refuseAddresses={public}", "/registries/refuseAddresses/0"),
         ("registries.secrets={a/b}", "/registries/secrets/0"),
@@ -233,6 +236,7 @@ async fn the_binary_takes_every_argument() {
         "registries.allowAddresses={127.0.0.0/8},registries.refuseAddresses={private,192.0.2.0/24}",
         "registries.allow={ghcr.io,*.acme.io:5000},registries.deny={docker.io/library}",
         CREDENTIAL_PROVIDERS,
+        "cache.size=128Mi,cache.staleIfError=0s,cache.warmUp.enabled=true,cache.warmUp.wait=30s",
         "webhook.url=https://h:8443,exceptions=shop\\,web",
         BREAK_GLASS,
     ];

@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("certificate", &[]),
     ("flight", &[]),
     // The command line: values, parsed.
-    ("cli", &["image"]),
+    ("cli", &["image", "policy"]),
     // Edges: the core and review, never each other.
     ("registry", CORE_AND_REVIEW),
     ("server", CORE_AND_REVIEW),

@@ -14,4 +14,5 @@ mod properties;
 mod readme;
 mod registry;
 mod serve;
+mod shared_cache;
 mod support;

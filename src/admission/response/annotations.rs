@@ -92,6 +92,7 @@ fn finding(finding: &Finding) -> Value {
     let kind = match finding.kind {
         FindingKind::Violation => "Violation",
         FindingKind::Unresolved(kind) => kind.as_str(),
+        FindingKind::Stale(_) => "Stale",
         FindingKind::EvaluationError => "EvaluationError",
     };
     let action = match finding.enforcement {

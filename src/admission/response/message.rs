@@ -47,7 +47,9 @@ fn summary(denials: &[Remark<'_>]) -> String {
             FindingKind::Violation => violations += 1,
             FindingKind::EvaluationError => errors += 1,
             // Policies may read one failure in different words, such as a wait for a rate limit.
-            FindingKind::Unresolved(_) => _ = unresolved.insert(finding.field_path.as_str()),
+            FindingKind::Unresolved(_) | FindingKind::Stale(_) => {
+                _ = unresolved.insert(finding.field_path.as_str());
+            }
         }
     }
     let parts = [

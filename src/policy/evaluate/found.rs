@@ -5,6 +5,7 @@ use crate::{
     image::{Platform, Unresolved},
     text::clean,
 };
+use std::time::Duration;
 
 /// The rule that a finding on an unresolved image names.
 const RESOLUTION: &str = "resolution";
@@ -46,6 +47,18 @@ impl Found {
             rest: format!(" could not be checked: {detail}; {next}"),
             what: format!("could not be checked: {detail}"),
             wanted: next.to_owned(),
+        }
+    }
+
+    pub(super) fn stale(why: &Unresolved, age: Duration) -> Self {
+        let detail = clean(why.detail.trim_end_matches('.'), MAX_DETAIL);
+        let what = format!("was judged by what was known {} s ago: {detail}", age.as_secs());
+        Self {
+            rule: RESOLUTION.to_owned(),
+            kind: FindingKind::Stale(why.kind),
+            rest: format!(" {what}"),
+            what,
+            wanted: "a registry that can be asked".to_owned(),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::{
     workload::Workload,
 };
 use serde_json::json;
+use std::sync::Arc;
 
 const NON_ROOT: &str = "rules: { user: { runAsNonRoot: true } }";
 
@@ -231,6 +232,41 @@ fn an_unresolved_image_is_never_stricter_than_a_violation() {
         assert_eq!(finding.kind, FindingKind::Unresolved(UnresolvedKind::NotFound));
         assert_eq!(finding.rule, "resolution");
     }
+}
+
+#[test]
+fn what_was_known_before_is_good_for_those_who_can_do_without_a_registry() {
+    let stale = |config: &serde_json::Value| {
+        let failure = Arc::new(unresolved(UnresolvedKind::Unreachable, "docker.io refused the connection"));
+        let freshness = Freshness::Stale { age: Duration::from_mins(5), failure };
+        Ok(ResolvedImage { freshness, ..image_of(config) })
+    };
+    let why = FindingKind::Unresolved(UnresolvedKind::Unreachable);
+    let known = FindingKind::Stale(UnresolvedKind::Unreachable);
+    let rows = [
+        ("Deny", json!({}), vec![(why, Enforcement::Deny)]),
+        ("Warn", json!({}), vec![(FindingKind::Violation, Enforcement::Deny), (known, Enforcement::Warn)]),
+        ("Allow", json!({}), vec![(FindingKind::Violation, Enforcement::Deny), (known, Enforcement::Record)]),
+        ("Warn", json!({ "User": "1000" }), vec![(known, Enforcement::Warn)]),
+        ("Allow", json!({ "User": "1000" }), vec![(known, Enforcement::Record)]),
+    ];
+    for (on_failure, config, expected) in rows {
+        let spec = format!("{{ onResolutionFailure: {on_failure}, {NON_ROOT} }}");
+        let verdict = judge(&set(&spec), &pod_of("nginx:1.27"), &stale(&config), None);
+        let found: Vec<_> = verdict.findings.iter().map(|one| (one.kind, one.enforcement)).collect();
+        assert_eq!(found, expected, "{on_failure} {config}");
+    }
+    let spec = format!("{{ onResolutionFailure: Warn, {NON_ROOT} }}");
+    let verdict = judge(&set(&spec), &pod_of("nginx:1.27"), &stale(&json!({ "User": "1000" })), None);
+    assert_eq!(
+        messages(&verdict),
+        [
+            "container \"app\": image nginx:1.27 was judged by what was known 300 s ago: docker.io refused the connection"
+        ]
+    );
+    let by_reference = set("rules: { reference: { digest: true } }");
+    let verdict = judge(&by_reference, &pod_of("nginx:1.27"), &stale(&json!({})), None);
+    assert_eq!(verdict.findings.len(), 1, "a policy that needs no image does not care");
 }
 
 #[test]

@@ -128,6 +128,7 @@ pub(crate) fn settings(drain: Duration) -> Settings {
         callers: None,
         certificate_check: Duration::from_millis(50),
         trusted: None,
+        warm: None,
     }
 }
 
@@ -137,7 +138,7 @@ pub(crate) fn own() -> Certificates {
 
 pub(crate) fn webhook(watched: &Watched, mode: Mode) -> Webhook<Images, Anonymous, Recorder> {
     Webhook {
-        reviewer: Reviewer { images: Images, credentials: Anonymous, nodes: review::nodes(None) },
+        reviewer: Arc::new(Reviewer { images: Images, credentials: Anonymous, nodes: review::nodes(None) }),
         policies: watched.policies.clone(),
         stance: mode.into(),
         namespaces: Arc::new(OnlyNames),

@@ -14,6 +14,7 @@ mod kubelet;
 mod nginx;
 pub(crate) mod process;
 mod push;
+mod redis;
 mod registry;
 mod service;
 mod tls;
@@ -28,6 +29,7 @@ pub(crate) use kubelet::Kubelet;
 pub(crate) use nginx::Nginx;
 pub(crate) use push::Pushed;
 pub(crate) use push::trusting;
+pub(crate) use redis::Redis;
 pub(crate) use registry::{PASSWORD, Registry, USER};
 pub(crate) use tls::{Authority, Leaf};
 pub(crate) use token_server::{REFRESH_TOKEN, TokenRequest};
@@ -35,5 +37,5 @@ pub(crate) use webhook::Webhook;
 
 /// What a test needs that cannot be built by cargo, and how to get it.
 pub(crate) const INSTALL: &str = "run scripts/test, which installs it \
-    (or: apt-get install -y --no-install-recommends docker-registry nginx-light skopeo; \
+    (or: apt-get install -y --no-install-recommends docker-registry nginx-light redis-server skopeo; \
     export SECOND_REGISTRY=$(scripts/second-registry))";

@@ -21,7 +21,10 @@ use crate::{
 use moka::future::Cache;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::{Instant, timeout_at},
+};
 use url::{Url, form_urlencoded::Serializer};
 
 /// Most bytes of a token server's answer.
@@ -53,6 +56,8 @@ pub(super) struct Authorizer {
     schemes: Cache<String, Scheme>,
     tokens: Cache<String, Held>,
     flights: Flights<String, Result<Held, Unresolved>>,
+    /// By origin: whether it was ever asked.
+    contacts: Cache<String, Arc<Mutex<bool>>>,
 }
 
 /// A request for something of a repository, before it is known who asks.
@@ -83,6 +88,7 @@ impl Authorizer {
             schemes: Cache::builder().max_capacity(REMEMBERED).time_to_live(CHALLENGE_LIFE).build(),
             tokens: Cache::builder().max_capacity(REMEMBERED).time_to_live(CHALLENGE_LIFE).build(),
             flights: Flights::default(),
+            contacts: Cache::builder().max_capacity(REMEMBERED).time_to_live(CHALLENGE_LIFE).build(),
         }
     }
 
@@ -94,6 +100,7 @@ impl Authorizer {
         deadline: Instant,
     ) -> Result<Incoming, Unresolved> {
         let (mut learned, mut renewed) = (false, false);
+        let mut first = self.first_contact(source, deadline).await;
         loop {
             let proof = self.proof(source, deadline).await?;
             let outgoing = Outgoing {
@@ -121,6 +128,7 @@ impl Authorizer {
             };
             let news = self.schemes.get(&source.origin()).await.as_ref() != Some(&scheme);
             self.schemes.insert(source.origin(), scheme).await;
+            drop(first.take());
             let refused = challenges.iter().any(
                 |c| matches!(c, Challenge::Bearer(Bearer { error: Some(e), .. }) if e == "invalid_token"),
             );
@@ -138,6 +146,14 @@ impl Authorizer {
                 _ => return Err(from_answer(&answer, source.tried())),
             }
         }
+    }
+
+    /// Who asks an origin for the first time asks alone, for as long as this lives: the answer tells all others what
+    /// is wanted, and they need not be refused each for themselves.
+    async fn first_contact(&self, source: &Source, deadline: Instant) -> Option<OwnedMutexGuard<bool>> {
+        let contact = self.contacts.get_with(source.origin(), async { Arc::default() }).await;
+        let mut was_asked = timeout_at(deadline, contact.lock_owned()).await.ok()?;
+        (!std::mem::replace(&mut *was_asked, true)).then_some(was_asked)
     }
 
     /// The challenges of a 401; if it has none that can be used, those of `/v2/`.

@@ -138,7 +138,7 @@ fn request(object: &Object) -> Value {
     // The plural of every kind that carries Pods.
     let plural = format!("{}s", workload.kind.to_lowercase());
     let resource = json!({ "group": group, "version": version, "resource": plural });
-    admission::attributes(&json!({
+    admission::attributes(json!({
         "operation": "CREATE", "name": workload.name, "namespace": workload.namespace,
         "kind": kind, "requestKind": kind, "resource": resource, "requestResource": resource,
     }))

@@ -18,6 +18,7 @@ mod expressions;
 #[cfg(test)]
 mod fixtures;
 mod glob;
+mod matching;
 mod message;
 mod parameters;
 mod place;

@@ -144,7 +144,9 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
     /// Resolves the images of `workload` side by side, then evaluates `policies` once.
     pub async fn review(&self, workload: &Workload, policies: &PolicySet, at: Circumstances<'_>) -> Review {
         let started = Instant::now();
-        let facts = self.facts(workload, |usage| policies.needs_image(workload, usage), at.deadline).await;
+        let facts = self
+            .facts(workload, |usage| policies.needs_image(workload, usage, at.namespace), at.deadline)
+            .await;
         let resolving = started.elapsed();
         let verdict = policies.evaluate(&Subject {
             workload,

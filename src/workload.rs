@@ -49,7 +49,7 @@ pub struct Workload {
     /// The platforms that the Pod's nodeSelector, required affinity and os allow; `nodes` is none.
     pub platforms: PlatformFilter,
     /// Every place that names an image, in the order of the Pod spec's fields.
-    pub uses: Vec<ImageUse>,
+    pub uses: Vec<Arc<ImageUse>>,
     /// The whole object as it was given, for CEL.
     pub object: Arc<serde_json::Value>,
 }
@@ -82,8 +82,6 @@ pub struct ImageUse {
     pub reference: Result<Reference, InvalidReference>,
     /// What the container lays over the image's config. Empty for an image volume.
     pub overrides: Overrides,
-    /// The container (or volume) as written, for CEL.
-    pub written: Arc<serde_json::Value>,
 }
 
 /// The fields of a security context that decide who a container runs as.

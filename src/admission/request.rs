@@ -12,11 +12,12 @@
 //!   can leave them out by `matchConditions` on `request.userInfo`.
 
 mod changes;
+mod prune;
 
 use super::API_VERSION;
 use crate::text;
 use crate::workload::{Fields, InvalidWorkload, Workload};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Sub-resources that cannot change which images run, or with what: passed over.
@@ -75,7 +76,19 @@ impl Request {
     /// [`InvalidReview`] when it is not an `AdmissionReview` with a request and a uid, or when a field
     /// that we read has the wrong type. The text is short and says where; it never echoes the body.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidReview> {
-        let mut review = read_review(body)?;
+        Self::of(read_review(body)?)
+    }
+
+    /// The same, without the parts of the objects that are read by expressions alone: for policies for which
+    /// [`PolicySet::reads_object`](crate::policy::PolicySet::reads_object) does not hold.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_pruned(body: &[u8]) -> Result<Self, InvalidReview> {
+        Self::of(checked_review(body, prune::read)?)
+    }
+
+    fn of(mut review: Value) -> Result<Self, InvalidReview> {
         let mut request = review.get_mut("request").map(Value::take).unwrap_or_default();
         // Taken out rather than cloned: an object may be megabytes.
         let mut take = |key| request.as_object_mut().and_then(|r| r.remove(key)).unwrap_or_default();
@@ -94,20 +107,91 @@ impl Request {
                 Asked { operation, kind: &kind, namespace, name: fields.text("name")?.unwrap_or_default() };
             judged(&asked, &object, &old_object)?
         };
+        let name = name(&fields, if object.is_null() { &old_object } else { &object })?;
+        let user = fields.object("userInfo")?.text("username")?.unwrap_or_default().to_owned();
+        let dry_run = fields.boolean("dryRun")?.unwrap_or(false);
+        let (namespace, sub_resource) = (namespace.map(ToOwned::to_owned), sub_resource.to_owned());
         Ok(Self {
             operation,
-            namespace: namespace.map(ToOwned::to_owned),
-            name: name(&fields, if object.is_null() { &old_object } else { &object })?,
-            user: fields.object("userInfo")?.text("username")?.unwrap_or_default().to_owned(),
-            dry_run: fields.boolean("dryRun")?.unwrap_or(false),
-            sub_resource: sub_resource.to_owned(),
+            namespace,
+            name,
+            user,
+            dry_run,
+            sub_resource,
             uid,
             workload,
             kind: kind.kind,
-            attributes: attributes(&request),
+            attributes: attributes(request),
             // The old workload is gone, so this is not a copy.
             old_object: Arc::unwrap_or_clone(old_object),
         })
+    }
+}
+
+/// What a declared field of the request is where it is absent or null.
+enum Absent {
+    Text,
+    List,
+    False,
+    Object(&'static [(&'static str, Absent)]),
+}
+
+const GROUP_VERSION_KIND: Absent =
+    Absent::Object(&[("group", Absent::Text), ("version", Absent::Text), ("kind", Absent::Text)]);
+const GROUP_VERSION_RESOURCE: Absent =
+    Absent::Object(&[("group", Absent::Text), ("version", Absent::Text), ("resource", Absent::Text)]);
+
+/// The fields that expressions may name.
+const ATTRIBUTES: [(&str, Absent); 13] = [
+    ("uid", Absent::Text),
+    ("name", Absent::Text),
+    ("namespace", Absent::Text),
+    ("operation", Absent::Text),
+    ("subResource", Absent::Text),
+    ("requestSubResource", Absent::Text),
+    ("kind", GROUP_VERSION_KIND),
+    ("resource", GROUP_VERSION_RESOURCE),
+    ("requestKind", GROUP_VERSION_KIND),
+    ("requestResource", GROUP_VERSION_RESOURCE),
+    (
+        "userInfo",
+        Absent::Object(&[
+            ("username", Absent::Text),
+            ("uid", Absent::Text),
+            ("groups", Absent::List),
+            ("extra", Absent::Object(&[])),
+        ]),
+    ),
+    ("dryRun", Absent::False),
+    ("options", Absent::Object(&[])),
+];
+
+impl Absent {
+    fn value(&self) -> Value {
+        match self {
+            Self::Text => Value::String(String::new()),
+            Self::List => Value::Array(Vec::new()),
+            Self::False => Value::Bool(false),
+            Self::Object(fields) => {
+                let mut object = Map::new();
+                complete(&mut object, fields);
+                Value::Object(object)
+            }
+        }
+    }
+}
+
+/// Nulls are absent.
+fn complete(object: &mut Map<String, Value>, fields: &[(&str, Absent)]) {
+    for (key, absent) in fields {
+        match (object.get_mut(*key), absent) {
+            (Some(Value::Object(inner)), Absent::Object(fields)) => {
+                inner.retain(|_, value| !value.is_null());
+                complete(inner, fields);
+            }
+            (Some(value), _) if !value.is_null() => {}
+            _ => _ = object.insert((*key).to_owned(), absent.value()),
+        }
     }
 }
 
@@ -115,34 +199,11 @@ impl Request {
 /// that is absent (a missing key is an error in CEL). `null` gives the request that nobody made, for
 /// front doors without an API server.
 #[must_use]
-pub fn attributes(request: &Value) -> Value {
-    let mut attributes = json!({
-        "uid": "", "name": "", "namespace": "", "operation": "", "subResource": "", "requestSubResource": "",
-        "kind": { "group": "", "version": "", "kind": "" },
-        "resource": { "group": "", "version": "", "resource": "" },
-        "requestKind": { "group": "", "version": "", "kind": "" },
-        "requestResource": { "group": "", "version": "", "resource": "" },
-        "userInfo": { "username": "", "uid": "", "groups": [], "extra": {} },
-        "dryRun": false, "options": {},
-    });
-    if let (Value::Object(defaults), Value::Object(given)) = (&mut attributes, request) {
-        lay_over(defaults, given);
-        defaults.remove("object");
-        defaults.remove("oldObject");
-    }
-    attributes
-}
-
-/// Nulls are absent: the empty value stays.
-fn lay_over(defaults: &mut Map<String, Value>, given: &Map<String, Value>) {
-    for (key, value) in given.iter().filter(|(_, value)| !value.is_null()) {
-        match (defaults.get_mut(key), value) {
-            (Some(Value::Object(inner)), Value::Object(given)) => lay_over(inner, given),
-            _ => {
-                defaults.insert(key.clone(), value.clone());
-            }
-        }
-    }
+pub fn attributes(request: Value) -> Value {
+    let mut attributes = if let Value::Object(given) = request { given } else { Map::new() };
+    attributes.retain(|key, value| !value.is_null() && !matches!(key.as_str(), "object" | "oldObject"));
+    complete(&mut attributes, &ATTRIBUTES);
+    Value::Object(attributes)
 }
 
 impl From<InvalidWorkload> for InvalidReview {
@@ -187,14 +248,21 @@ struct Asked<'a> {
 }
 
 pub(super) fn read_review(body: &[u8]) -> Result<Value, InvalidReview> {
+    checked_review(body, |body| serde_json::from_slice(body))
+}
+
+fn checked_review(
+    body: &[u8],
+    read: impl Fn(&[u8]) -> serde_json::Result<Value>,
+) -> Result<Value, InvalidReview> {
     if body.is_empty() {
         return Err(InvalidReview(format!(
             "the body is empty; expected an AdmissionReview of {API_VERSION}"
         )));
     }
     // serde_json bounds the depth, and its syntax errors give the position without the text.
-    let review: Value = serde_json::from_slice(body)
-        .map_err(|invalid| InvalidReview(format!("the body is not valid JSON: {invalid}")))?;
+    let review =
+        read(body).map_err(|invalid| InvalidReview(format!("the body is not valid JSON: {invalid}")))?;
     let fields = Fields::new(&review, String::new())?;
     let (api_version, kind) = (fields.required_text("apiVersion")?, fields.required_text("kind")?);
     if kind != "AdmissionReview" {

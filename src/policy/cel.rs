@@ -202,7 +202,7 @@ impl Expression {
         self.needs_image
     }
 
-    /// Whether it reads `object` or `oldObject`; through variables too.
+    /// Whether it reads `object`, `oldObject` or `container`; through variables too.
     #[must_use]
     pub fn reads_object(&self) -> bool {
         self.reads_object

@@ -48,7 +48,10 @@ pub(super) fn evaluate(set: &PolicySet, subject: &Subject<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     let mut annotations = Annotations::new();
     let mut matched = vec![false; looks.len()];
-    for policy in &set.policies {
+    let namespace = namespace_name(subject.namespace, subject.workload);
+    let uses = subject.facts.iter().map(|fact| &*fact.usage);
+    for at in set.index.candidates(subject.workload, namespace, uses) {
+        let policy = &set.policies[at];
         policy.judge(subject, &set.parameters, &looks, &mut matched, &mut verdict, &mut annotations);
     }
     let unmatched = looks.iter().zip(matched).filter(|(_, matched)| !matched).map(|(look, _)| look.usage);

@@ -213,6 +213,17 @@ impl Expressions {
             || self.annotations.iter().any(|annotation| annotation.expression.needs_image())
     }
 
+    /// Whether any of them reads the object, or a container, as it was written.
+    pub(super) fn read_object(&self) -> bool {
+        let named = self.conditions.iter().chain(&self.variables).map(|(_, expression)| expression);
+        let annotations = self.annotations.iter().map(|annotation| &annotation.expression);
+        named.chain(annotations).any(Expression::reads_object)
+            || self.validations.iter().any(|validation| {
+                validation.expression.reads_object()
+                    || validation.message_expression.as_ref().is_some_and(Expression::reads_object)
+            })
+    }
+
     /// ValidatingAdmissionPolicy's rule: one false condition skips the policy, whatever else fails.
     pub(super) fn match_conditions(
         &self,

@@ -119,9 +119,9 @@ pub(super) fn judge(
     namespace: Option<&Namespace>,
 ) -> Verdict {
     let image = image.clone().map(Arc::new);
-    let fact = |usage: &crate::workload::ImageUse| Fact {
-        usage: usage.clone(),
-        image: set.needs_image(workload, usage).then(|| image.clone()),
+    let fact = |usage: &Arc<crate::workload::ImageUse>| Fact {
+        usage: Arc::clone(usage),
+        image: set.needs_image(workload, usage, namespace).then(|| image.clone()),
     };
     let facts: Vec<Fact> = workload.uses.iter().map(fact).collect();
     set.evaluate(&Subject {

@@ -78,25 +78,44 @@ impl Selector {
         }
     }
 
+    /// The policy's own namespace; none: the whole cluster.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The registries that its globs name in full, in lower case; none: they could match one of any registry.
+    pub(super) fn registries(&self) -> Option<Vec<String>> {
+        let domain = |pattern: &String| {
+            let (domain, _) = pattern.split_once('/')?;
+            (!domain.contains(['*', '?', '[', '{', '\\'])).then(|| domain.to_ascii_lowercase())
+        };
+        self.images.as_ref()?.patterns().iter().map(domain).collect()
+    }
+
     /// Whether the policy is for this workload.
     pub(super) fn selects(&self, subject: &Subject<'_>) -> bool {
         let known = subject.namespace;
         let name = namespace_name(known, subject.workload);
-        let mut labels = known.map(|namespace| namespace.labels.clone()).unwrap_or_default();
-        if let Some(name) = name {
-            labels.insert(METADATA_NAME.to_owned(), name.to_owned());
-        }
+        let label = |key: &str| match name {
+            Some(name) if key == METADATA_NAME => Some(name),
+            _ => known?.labels.get(key).map(String::as_str),
+        };
         self.namespace.as_deref().is_none_or(|own| name == Some(own))
-            && self.namespace_labels.hold(|key| Some(labels.get(key).map(String::as_str)))
+            && self.namespace_labels.hold(|key| Some(label(key)))
             && self.selects_object(subject.workload)
     }
 
-    /// Whether the policy could be for this workload, as far as can be said without the namespace's
-    /// labels.
-    pub(super) fn may_select(&self, workload: &Workload) -> bool {
-        let name = workload.namespace.as_deref();
+    /// Whether the policy could be for this workload, as far as can be said; without `namespace`, nothing is known
+    /// of its labels.
+    pub(super) fn may_select(&self, workload: &Workload, namespace: Option<&Namespace>) -> bool {
+        let name = namespace_name(namespace, workload);
+        let label = |key: &str| match namespace {
+            _ if key == METADATA_NAME && name.is_some() => Some(name),
+            Some(known) => Some(known.labels.get(key).map(String::as_str)),
+            None => None,
+        };
         self.namespace.as_deref().is_none_or(|own| name.is_none_or(|name| name == own))
-            && self.namespace_labels.hold(|key| (key == METADATA_NAME && name.is_some()).then_some(name))
+            && self.namespace_labels.hold(label)
             && self.selects_object(workload)
     }
 
@@ -108,6 +127,9 @@ impl Selector {
     pub(super) fn selects_use(&self, usage: &ImageUse) -> bool {
         if !self.uses.contains(&usage.kind) {
             return false;
+        }
+        if self.images.is_none() && self.exclude.is_none() {
+            return true;
         }
         let Ok(reference) = &usage.reference else { return true };
         let names: Vec<String> =

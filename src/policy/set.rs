@@ -1,10 +1,11 @@
 //! The policies in force: an immutable snapshot.
 
 use super::{
-    Subject, Verdict,
+    Namespace, Subject, Verdict,
     compile::{Compiled, Policy, compile},
     evaluate,
     exception::Exception,
+    matching::Index,
     parameters::{Parameters, Source, WantedParameters},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub struct PolicyError {
 #[derive(Debug, Default)]
 pub struct PolicySet {
     pub(super) policies: Vec<Policy>,
+    pub(super) index: Index,
+    reads_object: bool,
     pub(super) exceptions: Vec<Exception>,
     pub(super) parameters: Parameters,
     pub(super) defaults: Defaults,
@@ -150,6 +153,8 @@ impl PolicySet {
                 Compiled::Exception(exception) => set.exceptions.push(*exception),
             }
         }
+        set.index = Index::new(set.policies.iter().map(|policy| &policy.selector));
+        set.reads_object = set.policies.iter().any(|policy| policy.expressions.read_object());
         (set, refused)
     }
 
@@ -230,23 +235,40 @@ impl PolicySet {
     }
 
     /// Whether any policy that selects this use must look at the image (rules on the reference
-    /// alone need not). Where that depends on labels of the namespace or on a match condition, which
-    /// are not known here, the answer is yes.
+    /// alone need not). Where that depends on a match condition, or without `namespace` on its labels, the
+    /// answer is yes.
     #[must_use]
-    pub fn needs_image(&self, workload: &Workload, usage: &ImageUse) -> bool {
-        self.policies.iter().any(|policy| {
-            policy.selector.may_select(workload)
+    pub fn needs_image(&self, workload: &Workload, usage: &ImageUse, namespace: Option<&Namespace>) -> bool {
+        self.possible(workload, usage, namespace).any(|policy| {
+            policy.selector.may_select(workload, namespace)
                 && policy.selector.selects_use(usage)
                 && (usage.reference.is_err() || policy.needs_image(usage.kind))
         })
     }
 
+    /// Whether any expression reads the object, or a container, as it was written.
+    #[must_use]
+    pub fn reads_object(&self) -> bool {
+        self.reads_object
+    }
+
     /// Whether any policy may be for this use.
     #[must_use]
     pub fn may_select(&self, workload: &Workload, usage: &ImageUse) -> bool {
-        self.policies
-            .iter()
-            .any(|policy| policy.selector.may_select(workload) && policy.selector.selects_use(usage))
+        self.possible(workload, usage, None)
+            .any(|policy| policy.selector.may_select(workload, None) && policy.selector.selects_use(usage))
+    }
+
+    /// The policies that could be for this use.
+    fn possible(
+        &self,
+        workload: &Workload,
+        usage: &ImageUse,
+        namespace: Option<&Namespace>,
+    ) -> impl Iterator<Item = &Policy> {
+        let name = namespace.map(|namespace| namespace.name.as_str());
+        let candidates = self.index.candidates(workload, name, std::iter::once(usage));
+        candidates.into_iter().map(|at| &self.policies[at])
     }
 
     /// Judges. Pure: the same subject always gives the same verdict.

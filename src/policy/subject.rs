@@ -27,7 +27,7 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug)]
 pub struct Fact {
     /// The place in the Pod.
-    pub usage: ImageUse,
+    pub usage: Arc<ImageUse>,
     /// The image; an error when it could not be looked at; none when no policy needs it.
     pub image: Option<Result<Arc<ResolvedImage>, Unresolved>>,
 }

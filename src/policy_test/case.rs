@@ -110,7 +110,7 @@ fn namespace(case: &Case, written: Option<&str>) -> Namespace {
 
 fn request(case: &Case, workload: &Workload) -> Value {
     let user = case.user.as_ref();
-    admission::attributes(&json!({
+    admission::attributes(json!({
         "operation": if case.old_object.is_some() { "UPDATE" } else { "CREATE" },
         "name": workload.name,
         "namespace": workload.namespace,

@@ -132,11 +132,12 @@ impl Caches {
         let Bounds { bytes, tag_life, stale_limit } = bounds;
         let evictions = Arc::new(AtomicU64::new(0));
         let evicted = Arc::clone(&evictions);
-        let records = bytes / 8;
+        // An image has about three claims, and few fail.
+        let (claims, failures) = (bytes / 4, bytes / 32);
         let longest = (2 * CHILD_LIFE).max(2 * SPARING * tag_life).max(stale_limit);
         Self {
             content: Cache::builder()
-                .max_capacity(bytes - 2 * records)
+                .max_capacity(bytes - claims - failures)
                 .weigher(|_, content: &Arc<Content>| weight(content))
                 .eviction_listener(move |_, _, cause| {
                     if cause == RemovalCause::Size {
@@ -145,12 +146,12 @@ impl Caches {
                 })
                 .build(),
             claims: Cache::builder()
-                .max_capacity(records)
+                .max_capacity(claims)
                 .weigher(|_, _| RECORD)
                 .time_to_live(longest)
                 .build(),
             failures: Cache::builder()
-                .max_capacity(records)
+                .max_capacity(failures)
                 .weigher(|_, _| RECORD)
                 .expire_after(ByKind)
                 .build(),

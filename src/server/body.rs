@@ -6,7 +6,7 @@
 
 use super::refusal::Refusal;
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     http::{self, HeaderMap, header},
 };
 use futures_util::StreamExt;
@@ -28,6 +28,8 @@ const PER_OBJECT: usize = 1700;
 const PER_VALUE: usize = 130;
 /// What a request counts for at least, in KiB.
 const LEAST_BODY: usize = 64;
+/// Up to which bytes a rough estimate is good enough.
+const ESTIMATED: usize = 1024 * 1024;
 /// How long a request waits for memory for the rest of its body.
 const MORE_MEMORY: Duration = Duration::from_secs(1);
 
@@ -56,6 +58,13 @@ impl Bytes {
 
 /// What a JSON document comes to, in bytes, by its structure alone; it need not be valid.
 fn weight(json: &[u8]) -> usize {
+    // What stands in texts counts here, too: more than it is, and much faster found. For most Pods that will do.
+    let count = |wanted: &[u8]| json.iter().filter(|byte| wanted.contains(byte)).count();
+    let most = sum(json, count(b"{"), count(b",["));
+    if most <= ESTIMATED { most } else { exact_weight(json) }
+}
+
+fn exact_weight(json: &[u8]) -> usize {
     let (mut objects, mut values) = (0, 0);
     let (mut in_text, mut is_escaped) = (false, false);
     for byte in json {
@@ -69,6 +78,10 @@ fn weight(json: &[u8]) -> usize {
             _ => {}
         }
     }
+    sum(json, objects, values)
+}
+
+fn sum(json: &[u8], objects: usize, values: usize) -> usize {
     2 * json.len() + objects * PER_OBJECT + values * PER_VALUE
 }
 
@@ -105,8 +118,10 @@ async fn take(kibibytes: usize, until: Instant) -> Result<SemaphorePermit<'stati
 }
 
 async fn read(body: Body, memory: &mut SemaphorePermit<'static>) -> Result<Vec<u8>, Refusal> {
+    // As long as it is said to be, up to what is set aside for it.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(announced.min(1024 * LEAST_BODY));
     let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Refusal::Incomplete)?;
         let length = bytes.len() + chunk.len();
@@ -139,7 +154,8 @@ mod tests {
             (r#"{"never": "ends {{{"#, 1, 0),
         ] {
             let expected = 2 * json.len() + objects * PER_OBJECT + values * PER_VALUE;
-            assert_eq!(weight(json.as_bytes()), expected, "{json}");
+            assert_eq!(exact_weight(json.as_bytes()), expected, "{json}");
+            assert!(weight(json.as_bytes()) >= expected, "{json}");
         }
     }
 }

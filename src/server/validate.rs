@@ -3,7 +3,7 @@
 use super::{Observe, Phase, Reviewed, Webhook, body::Bytes, deadline, refusal::Refusal};
 use crate::{
     admission::{self, Answer, Mode, Request},
-    policy::Namespace,
+    policy::{Namespace, PolicySet},
     review::{Circumstances, FindCredentials, ResolveImage, Review},
     workload::ImageUse,
 };
@@ -104,11 +104,14 @@ where
     let deadline = started + deadline::budget(request.uri().query())?;
     let _counted = InFlight::new(webhook.observer.as_ref());
     let Bytes { bytes, memory: _memory } = Bytes::read(request, deadline).await?;
-    let request = Request::parse(&bytes)?;
+    let policies = Arc::clone(&webhook.policies.borrow());
+    let request =
+        if policies.reads_object() { Request::parse(&bytes)? } else { Request::parse_pruned(&bytes)? };
     drop(bytes);
     let namespace = request.namespace.as_deref().map(|name| webhook.namespaces.namespace(name));
     let mode = webhook.stance.mode(&request, namespace.as_deref());
-    let judged = unless_it_panics(webhook.judge(&request, namespace.as_deref(), mode, deadline)).await;
+    let judged =
+        unless_it_panics(webhook.judge(&request, &policies, namespace.as_deref(), mode, deadline)).await;
     let (review, answer) = judged.unwrap_or_else(|Panicked| {
         let detail = "a defect in it; its log has more";
         (None, admission::respond_failure(&request, detail, mode))
@@ -167,6 +170,7 @@ impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {
     async fn judge(
         &self,
         request: &Request,
+        policies: &PolicySet,
         namespace: Option<&Namespace>,
         mode: Mode,
         deadline: Instant,
@@ -175,7 +179,6 @@ impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {
             Ok(workload) => workload,
             Err(reason) => return (None, admission::allow_unjudged(request, reason)),
         };
-        let policies = Arc::clone(&self.policies.borrow());
         let at = Circumstances {
             request: &request.attributes,
             old_object: &request.old_object,
@@ -183,7 +186,7 @@ impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {
             now: (self.clock)(),
             deadline,
         };
-        let review = self.reviewer.review(workload, &policies, at).await;
+        let review = self.reviewer.review(workload, policies, at).await;
         let answer = admission::respond(request, &review.verdict, &review.facts, mode);
         (Some(review), answer)
     }

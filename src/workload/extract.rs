@@ -56,6 +56,15 @@ impl Workload {
         Self::of_kind(api_version, kind, &Arc::new(object.clone()))
     }
 
+    /// The container (or volume) of one of its uses, as written.
+    #[must_use]
+    pub fn written(&self, usage: &ImageUse) -> Option<&Value> {
+        // Up to the end of the one list on the way: `spec.template.spec.containers[0]`.
+        let (place, _) = usage.field_path.split_once(']')?;
+        let (list, at) = place.split_once('[')?;
+        list.split('.').try_fold(&*self.object, |value, key| value.get(key))?.get(at.parse::<usize>().ok()?)
+    }
+
     /// Whether objects of this kind carry a Pod spec.
     #[must_use]
     pub fn is_carrier(api_version: &str, kind: &str) -> bool {
@@ -129,7 +138,7 @@ fn carrier(api_version: &str, kind: &str) -> Option<&'static [&'static str]> {
     CARRIERS.iter().find(|(g, k, _)| *g == group && *k == kind).map(|(_, _, steps)| *steps)
 }
 
-fn uses(spec: &Fields<'_>) -> Result<Vec<ImageUse>, InvalidWorkload> {
+fn uses(spec: &Fields<'_>) -> Result<Vec<Arc<ImageUse>>, InvalidWorkload> {
     const LISTS: [(&str, UseKind); 3] = [
         ("containers", UseKind::Container),
         ("initContainers", UseKind::InitContainer),
@@ -164,16 +173,15 @@ fn image_use(
     field_path: String,
     image: String,
     overrides: Overrides,
-) -> Result<ImageUse, InvalidWorkload> {
-    Ok(ImageUse {
+) -> Result<Arc<ImageUse>, InvalidWorkload> {
+    Ok(Arc::new(ImageUse {
         kind,
         name: place.text("name")?.unwrap_or_default().to_owned(),
         field_path,
         reference: image.parse(),
         image,
         overrides,
-        written: Arc::new(place.value().clone()),
-    })
+    }))
 }
 
 fn overrides(container: &Fields<'_>) -> Result<Overrides, InvalidWorkload> {

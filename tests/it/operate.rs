@@ -24,7 +24,8 @@ use tokio::time::Instant;
 async fn a_cluster_is_judged_by_its_resources() {
     let webhook =
         json!({ "url": format!("https://{}:8443", own_address(1)), "clientCASecret": "api-server" });
-    let stage = Stage::set(&json!({ "webhook": webhook })).await;
+    let cache = json!({ "warmUp": { "enabled": true } });
+    let stage = Stage::set(&json!({ "webhook": webhook, "cache": cache })).await;
     let non_root = policy(&json!({ "rules": { "user": { "runAsNonRoot": true } } }));
     stage.apply(&non_root).await.succeeded();
     let webhook = Webhook::operate(stage.plane, &stage.hosts).await;
@@ -35,6 +36,8 @@ async fn a_cluster_is_judged_by_its_resources() {
         namespace.kubectl_with(&bad, ["create", "--dry-run=server", "-f", "-"]).await.code != Some(0)
     })
     .await;
+    let warm = webhook.logged("warm start done");
+    assert!(warm.len() == 1 && !webhook.log().contains("could not be listed"), "{}", webhook.last_words());
     policies_have_a_status(&stage, &webhook).await;
     pods_are_judged(&stage, &namespace).await;
     words::all_kinds(&stage, &webhook).await;
@@ -45,7 +48,8 @@ async fn a_cluster_is_judged_by_its_resources() {
     the_glass_can_be_broken(&stage, &namespace, &webhook).await;
     pull_secrets_are_of_their_namespace(&stage, &webhook).await;
     the_authority_can_be_lost(&stage, &namespace, &webhook).await;
-    rights::are_all_used(&stage, &["breakGlass.label=a.io/b,breakGlass.groups={on-call}"]);
+    let values = ["breakGlass.label=a.io/b,breakGlass.groups={on-call}", "cache.warmUp.enabled=true"];
+    rights::are_all_used(&stage, &values);
     updates_that_change_no_image_need_nobody(&stage, &namespace, webhook).await;
     nobody_is_locked_out(&stage, &namespace).await;
 }

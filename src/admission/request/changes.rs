@@ -20,11 +20,14 @@ pub(super) fn keep_changed(workload: &mut Workload, old: &Workload) {
     for usage in &old.uses {
         before.entry((usage.kind, usage.name.as_str(), usage.image.as_str())).or_default().push(usage);
     }
-    workload.uses.retain(|usage| {
+    let mut uses = std::mem::take(&mut workload.uses);
+    uses.retain(|usage| {
         !before.get(&(usage.kind, usage.name.as_str(), usage.image.as_str())).is_some_and(|same_place| {
-            !is_template || same_place.iter().any(|old| old.written == usage.written)
+            let written = workload.written(usage);
+            !is_template || same_place.iter().any(|one| old.written(one) == written)
         })
     });
+    workload.uses = uses;
 }
 
 fn same_pod(new: &Workload, old: &Workload) -> bool {

@@ -1,6 +1,7 @@
 mod places;
 
 use super::*;
+use serde_json::json;
 
 /// A review of a Pod; `change` makes it what a row is about.
 fn review(change: impl FnOnce(&mut Value)) -> Vec<u8> {
@@ -31,7 +32,21 @@ fn deployment(pod_spec: &Value) -> Value {
 }
 
 fn parse(change: impl FnOnce(&mut Value)) -> Request {
-    Request::parse(&review(change)).expect("the review is valid")
+    let body = review(change);
+    let whole = Request::parse(&body).expect("the review is valid");
+    let pruned = Request::parse_pruned(&body).expect("so is what is left of it");
+    assert_eq!(but_for_objects(&whole), but_for_objects(&pruned));
+    whole
+}
+
+/// All that is judged without the trees.
+fn but_for_objects(request: &Request) -> String {
+    let mut request = request.clone();
+    request.old_object = Value::Null;
+    if let Ok(workload) = &mut request.workload {
+        workload.object = Arc::default();
+    }
+    format!("{request:?}")
 }
 
 /// Names of the uses that are judged, or why none is.
@@ -338,7 +353,7 @@ fn mirror_pods_are_judged_like_others() {
 
 #[test]
 fn attributes_have_every_declared_field() {
-    let nobody = attributes(&Value::Null);
+    let nobody = attributes(Value::Null);
     for field in [
         "/uid",
         "/name",
@@ -358,7 +373,7 @@ fn attributes_have_every_declared_field() {
     ] {
         assert!(nobody.pointer(field).is_some_and(|value| !value.is_null()), "{field}");
     }
-    let given = attributes(&json!({
+    let given = attributes(json!({
         "object": {}, "oldObject": null, "name": null, "dryRun": true,
         "userInfo": { "username": "a", "groups": ["b"], "uid": null }, "new": 1,
     }));

@@ -105,7 +105,7 @@ impl Plan {
             Some((next, (ticks, rest)))
         });
         let looked_at = paced.map(|workload| async move {
-            let wanted = |usage: &_| policies.needs_image(&workload, usage);
+            let wanted = |usage: &_| policies.needs_image(&workload, usage, None);
             let facts = reviewer.facts(&workload, wanted, Instant::now() + PATIENCE).await;
             let failed = facts.iter().filter(|fact| matches!(fact.image, Some(Err(_)))).count();
             (facts.iter().filter(|fact| fact.image.is_some()).count(), failed)

@@ -144,6 +144,7 @@ impl<'a> Checker<'a> {
         match declarations::find(path) {
             Some(Named::Value(found)) => {
                 self.note(DECLARED[found].source);
+                self.reads_object |= DECLARED[found].path == "container";
                 Ok((Node::Declared(found), DECLARED[found].kind()))
             }
             Some(Named::Object) => Ok((Node::Object, Type::Object(path.to_owned()))),

@@ -32,7 +32,6 @@ impl World {
                 "containers": [{ "name": "app", "image": "nginx", "resources": { "limits": { "nvidia.com/gpu": "1" } } }],
             },
         });
-        let written = object["spec"]["containers"][0].clone();
         Self {
             workload: Workload {
                 api_version: "v1".into(),
@@ -70,7 +69,6 @@ impl World {
                 image: "nginx".into(),
                 reference: Err(crate::image::InvalidReference("not parsed here".into())),
                 overrides: Overrides::default(),
-                written: Arc::new(written),
             },
         }
     }

@@ -43,7 +43,10 @@ impl Evaluation<'_> {
             "oldObject" => self.subject.old_object,
             "params" => self.params.unwrap_or(&NULL),
             "request.options" => self.subject.request.get("options").unwrap_or(&NULL),
-            "container" => &self.usage()?.written,
+            "container" => {
+                let written = self.subject.workload.written(self.usage()?);
+                written.ok_or_else(|| Failure::new("the container is not in the object"))?
+            }
             "image.document" => self.document()?,
             _ => return Ok(None),
         }))

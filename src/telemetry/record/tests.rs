@@ -3,7 +3,7 @@ use crate::{
     image::{Unresolved, UnresolvedKind},
     policy::{Enforcement, Fact, Finding, FindingKind, Verdict},
     telemetry::log::{self, Format, tests::Lines},
-    workload::{ImageUse, UseKind},
+    workload::UseKind,
 };
 
 fn request(user: &str) -> Request {
@@ -44,7 +44,7 @@ fn finding(message: &str) -> Finding {
 }
 
 fn review(request: &Request, findings: Vec<Finding>) -> Review {
-    let usage: ImageUse = request.workload.as_ref().unwrap().uses[0].clone();
+    let usage = request.workload.as_ref().unwrap().uses[0].clone();
     let unresolved = Unresolved {
         kind: UnresolvedKind::RateLimited { retry_after_seconds: Some(7) },
         host: None,

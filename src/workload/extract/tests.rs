@@ -96,8 +96,8 @@ fn finds_every_place_that_names_an_image() {
             (UseKind::ImageVolume, "model", "models/llm:1", "spec.volumes[1].image.reference"),
         ]
     );
-    assert_eq!(workload.uses[2].written["restartPolicy"], "Always");
-    assert_eq!(workload.uses[4].written["image"]["pullPolicy"], "Always");
+    assert_eq!(workload.written(&workload.uses[2]).unwrap()["restartPolicy"], "Always");
+    assert_eq!(workload.written(&workload.uses[4]).unwrap()["image"]["pullPolicy"], "Always");
     assert_eq!(
         workload.uses[0].reference.as_ref().map(ToString::to_string).unwrap(),
         "docker.io/library/nginx:latest"

@@ -4,7 +4,11 @@ use super::{
     client::{connect, exchange, post, trusting},
     world::{NON_ROOT, eventually, pod},
 };
-use crate::support::process::{Process, command, with_policies};
+use crate::support::{
+    Image, Registry,
+    process::{Process, command, with_policies},
+};
+use serde_json::json;
 use std::{fs, process::Stdio, time::Duration};
 use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 
@@ -36,6 +40,75 @@ async fn serves_until_a_signal() {
     process.logged("stopped").await;
     assert_eq!(process.exit_code().await, Some(0));
     assert!(connect(address, trusting(&ca)).await.is_err());
+}
+
+/// What runs already is looked at before anybody asks; then the registry may go.
+#[tokio::test]
+async fn starts_warm() {
+    let registry = Registry::plain().await;
+    Image::oci("linux/amd64", &json!({ "User": "0" })).push(&registry, "demo/app:1").await;
+    let host = registry.host();
+    let folder = with_policies(NON_ROOT);
+    fs::create_dir_all(folder.path().join("hosts").join(&host)).unwrap();
+    fs::write(
+        folder.path().join("hosts").join(&host).join("hosts.toml"),
+        format!("server = 'http://{host}'"),
+    )
+    .unwrap();
+    let list = format!("# what we run\n{host}/demo/app:1\n\n{host}/demo/ghost:1\n");
+    fs::write(folder.path().join("images.txt"), list).unwrap();
+    let arguments = [
+        "--write-ca=ca.pem",
+        "--hosts-dir=hosts",
+        "--allow-address=127.0.0.0/8",
+        "--warm-up-images=images.txt",
+        "--warm-up-wait=30s",
+    ];
+    let mut process = Process::start_in(folder, &arguments, &[]);
+    let (mut serving, mut done) = (None, None);
+    while serving.is_none() || done.is_none() {
+        let line = process.log.next_line().await.unwrap().expect("it runs");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        match line["message"].as_str() {
+            Some("serving") => serving = Some(line),
+            Some("warm start done") => done = Some(line),
+            _ => {}
+        }
+    }
+    let (serving, done) = (serving.unwrap(), done.unwrap());
+    assert_eq!((&done["images"], &done["failed"]), (&json!(2), &json!(1)), "{done}");
+    drop(registry);
+
+    let ca = fs::read_to_string(process.folder.path().join("ca.pem")).unwrap();
+    let address = serving["listen"].as_str().unwrap().parse().unwrap();
+    let mut stream = connect(address, trusting(&ca)).await.unwrap();
+    let review = post("/validate?timeout=5s", &pod(&format!("{host}/demo/app:1")));
+    exchange(&mut stream, &review).await.unwrap();
+    let line = process.logged("review").await;
+    assert_eq!(line["findings"][0]["kind"], "violation", "{line}");
+    let image = &line["images"][format!("{host}/demo/app:1")];
+    assert_eq!(image["from"], "cached", "{line}");
+    assert!(image["digest"].as_str().unwrap().starts_with("sha256:") && image["age_s"].is_u64(), "{line}");
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_keeps_it_from_starting() {
+    for (list, why) in
+        [(Some("demo/app:1\nNOT AN IMAGE\n"), "images.txt, line 2"), (None, "--warm-up-images images.txt")]
+    {
+        let folder = with_policies(NON_ROOT);
+        if let Some(list) = list {
+            fs::write(folder.path().join("images.txt"), list).unwrap();
+        }
+        let output = command(&folder)
+            .args(["--policies=policies", "--warm-up-images=images.txt"])
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
 }
 
 /// A Pod whose container has this many variables: small on the wire, large in memory.

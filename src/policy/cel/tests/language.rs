@@ -234,6 +234,7 @@ fn what_an_expression_reads_is_known_through_variables() {
         ("an unread variable", &[("a", "config.labels")], "true", false, false),
         ("the object", &[("a", "object.metadata")], "has(variables.a.name)", false, true),
         ("the old object", &[], "oldObject == null", false, true),
+        ("the container", &[], "has(container.ports)", false, true),
     ] {
         let (_, expression) = compiled(variables, source, Wanted::Bool).unwrap();
         assert_eq!(expression.needs_image(), needs_image, "{name}: image");

@@ -22,7 +22,7 @@ fn selects_by_image_and_use() {
         expected.sort_unstable();
         assert_eq!(containers, expected, "{name}");
         assert_eq!(verdict.policies.is_empty(), expected.is_empty(), "{name}");
-        let needed = workload.uses.iter().filter(|usage| set.needs_image(&workload, usage)).count();
+        let needed = workload.uses.iter().filter(|usage| set.needs_image(&workload, usage, None)).count();
         assert_eq!(needed, expected.len(), "{name}: only what is selected is looked at");
     }
 }
@@ -71,10 +71,9 @@ fn selects_by_labels() {
         let workload = pod_of("app");
         let verdict = judge(&set, &workload, &root(), namespace);
         assert_eq!(!verdict.findings.is_empty(), expected, "{name}");
-        assert!(
-            !expected || set.needs_image(&workload, &workload.uses[0]),
-            "{name}: what is judged is looked at"
-        );
+        let needs = |namespace| set.needs_image(&workload, &workload.uses[0], namespace);
+        assert!(!expected || needs(None), "{name}: what is judged is looked at");
+        assert!(namespace.is_none() || needs(namespace) == expected, "{name}: and nothing else");
     }
 }
 
@@ -87,7 +86,7 @@ fn a_namespaced_policy_holds_in_its_namespace() {
     assert_eq!(judge(&set, &here, &root(), None).findings[0].policy, "shop/a");
     assert!(judge(&set, &there, &root(), None).findings.is_empty());
     assert!(judge(&set, &here, &root(), Some(&bank)).findings.is_empty(), "the request's namespace counts");
-    assert!(!set.needs_image(&there, &there.uses[0]));
+    assert!(!set.needs_image(&there, &there.uses[0], None));
 }
 
 #[test]
@@ -122,11 +121,11 @@ fn an_image_volume_is_judged_by_what_makes_sense() {
 #[test]
 fn rules_on_the_name_need_no_image() {
     let workload = pod_of("nginx");
-    let needs = |spec: &str| set(spec).needs_image(&workload, &workload.uses[0]);
+    let needs = |spec: &str| set(spec).needs_image(&workload, &workload.uses[0], None);
     assert!(!needs("rules: { reference: { digest: true } }"));
     assert!(needs(NON_ROOT));
     let invalid = pod_of("UPPER");
-    assert!(set("rules: { reference: { digest: true } }").needs_image(&invalid, &invalid.uses[0]));
+    assert!(set("rules: { reference: { digest: true } }").needs_image(&invalid, &invalid.uses[0], None));
 }
 
 #[test]
@@ -158,4 +157,55 @@ fn of_several_documents_the_good_ones_can_be_in_force() {
     assert_eq!(set.policies().map(|policy| policy.name).collect::<Vec<_>>(), ["good"]);
     assert_eq!(refused.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2]);
     assert!(refused[1].1[0].why.contains("already there"), "{refused:?}");
+}
+
+/// The index leaves out none that would be for a use, whatever is written how.
+#[test]
+fn the_index_forgets_no_policy() {
+    let globs = [
+        "",
+        "images: ['**']",
+        "images: ['*/**']",
+        "images: ['docker.io/**', 'GHCR.io/acme/{web,api}']",
+        "images: ['registry.acme.io:443/**']",
+        "images: ['registry.acme.io/**'], excludeImages: ['registry.acme.io/b/**']",
+        "images: ['*.acme.io/**']",
+        "images: ['localhost:5000/*']",
+    ];
+    let mut documents = Vec::new();
+    for (nth, glob) in globs.iter().enumerate() {
+        let spec = format!("{{ match: {{ {glob} }}, {NON_ROOT} }}");
+        documents.push(cluster_policy(&format!("c{nth}"), &spec));
+        for namespace in ["shop", "web"] {
+            documents.push(namespaced_policy(namespace, &format!("n{nth}"), &spec));
+        }
+    }
+    let set = PolicySet::compile(&documents).unwrap();
+    let images = [
+        "nginx",
+        "ghcr.io/acme/web",
+        "ghcr.io:443/acme/api",
+        "Registry.acme.io/a",
+        "registry.acme.io:443/b/c",
+        "localhost:5000/app",
+        "quay.io/a/b",
+        "NOT-A-NAME",
+    ];
+    let (mut found, mut left_out) = (0, 0);
+    for image in images {
+        let mut workload = pod_of(image);
+        for namespace in [None, Some("shop"), Some("other")] {
+            workload.namespace = namespace.map(ToOwned::to_owned);
+            let candidates =
+                set.index.candidates(&workload, namespace, workload.uses.iter().map(|usage| &**usage));
+            for (at, policy) in set.policies.iter().enumerate() {
+                let is_for = policy.selector.may_select(&workload, None)
+                    && policy.selector.selects_use(&workload.uses[0]);
+                assert!(!is_for || candidates.contains(&at), "{} for {image} in {namespace:?}", policy.name);
+                found += usize::from(is_for);
+                left_out += usize::from(!candidates.contains(&at));
+            }
+        }
+    }
+    assert!(found > 50 && left_out > 50, "{found} {left_out}: both happen");
 }

@@ -29,9 +29,9 @@ use tokio::{io::AsyncReadExt, net::TcpListener, time::Instant};
 
 /// What the API server waits; half a second less is ours.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// What the whole table may take of memory beyond what the process has at its start: a document of 4 MiB, its
-/// parsed form, and what is under way beside it.
-const MEMORY_KIB: u64 = 48 * 1024;
+/// What the whole table may take of memory beyond what the process has at its start: documents of 4 MiB, their
+/// parsed forms, and what the allocator (mimalloc, which gives back late) keeps for the next.
+const MEMORY_KIB: u64 = 96 * 1024;
 
 /// A registry with a fault, and what the user is told; none: the image is judged all the same.
 struct Fault {

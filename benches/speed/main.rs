@@ -18,6 +18,7 @@ mod load;
 mod memory;
 mod pods;
 mod program;
+mod stages;
 mod stampede;
 mod start;
 #[path = "../support.rs"]
@@ -25,7 +26,11 @@ mod support;
 mod synthetic;
 
 /// What there is to measure, in order of the time that it takes.
-const ALL: [&str; 6] = ["start", "evaluation", "growth", "stampede", "ceiling", "memory"];
+const ALL: [&str; 7] = ["start", "evaluation", "stages", "growth", "stampede", "ceiling", "memory"];
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() {
@@ -40,6 +45,7 @@ async fn main() {
         match name {
             "start" => start::run().await,
             "evaluation" => evaluation::run(),
+            "stages" => stages::run().await,
             "growth" => growth::run().await,
             "stampede" => stampede::run().await,
             "ceiling" => ceiling::run().await,

@@ -13,6 +13,7 @@ mod operate;
 mod properties;
 mod readme;
 mod registry;
+mod scan;
 mod serve;
 mod shared_cache;
 mod support;

@@ -17,8 +17,9 @@ mod table;
 use crate::{
     admission,
     cli::{CheckArgs, CheckOutput},
-    policy::{Enforcement, Finding, FindingKind, Namespace, PolicySet},
+    policy::{Finding, Namespace, PolicySet},
     review::{Circumstances, FindCredentials, ResolveImage, Review, Reviewer},
+    survey::Outcome,
     text::{clean, count},
 };
 use anyhow::{Result, bail};
@@ -43,19 +44,6 @@ const MAX_ERROR: usize = 500;
 struct Judged {
     object: Object,
     review: Review,
-}
-
-/// How an object ended, the worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
-    /// A violation denies.
-    Denied,
-    /// What denies is that something could not be checked: an image, or an expression that failed.
-    NotChecked,
-    /// Admitted with warnings.
-    Warned,
-    /// Admitted.
-    Clean,
 }
 
 /// Judges what `args.files` hold by `policies`, and prints it to `out`. `progress` is a terminal to tell
@@ -158,13 +146,7 @@ impl Judged {
     }
 
     fn outcome(&self) -> Outcome {
-        let worst = self.findings().iter().map(|finding| match (finding.enforcement, finding.kind) {
-            (Enforcement::Deny, FindingKind::Violation) => Outcome::Denied,
-            (Enforcement::Deny, _) => Outcome::NotChecked,
-            (Enforcement::Warn, _) => Outcome::Warned,
-            (Enforcement::Record, _) => Outcome::Clean,
-        });
-        worst.min().unwrap_or(Outcome::Clean)
+        Outcome::of(self.findings())
     }
 
     /// `Deployment shop/web`
@@ -177,16 +159,5 @@ impl Judged {
     /// The line of the image that `finding` is about, else of the document.
     fn line(&self, finding: &Finding) -> usize {
         self.object.image_lines.get(&finding.field_path).copied().unwrap_or(self.object.line)
-    }
-}
-
-impl Outcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Denied => "denied",
-            Self::NotChecked => "not checked",
-            Self::Warned => "warned",
-            Self::Clean => "clean",
-        }
     }
 }

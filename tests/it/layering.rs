@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["api", "image", "text", "nearest", "workload", "yaml"]),
     ("policy_reference", &["api", "crds", "policy"]),
     ("admission", &["image", "policy", "text", "workload"]),
+    ("survey", &["api", "image", "policy", "text", "workload"]),
     // The use case, and the ports that edges implement.
     ("review", CORE),
     ("certificate", &[]),
@@ -56,6 +57,7 @@ const CORE: &[&str] = &[
     "policy",
     "policy_reference",
     "admission",
+    "survey",
 ];
 const CORE_AND_REVIEW: &[&str] = &[
     "text",
@@ -67,6 +69,7 @@ const CORE_AND_REVIEW: &[&str] = &[
     "workload",
     "policy",
     "admission",
+    "survey",
     "review",
     "certificate",
     "flight",
@@ -82,6 +85,7 @@ const COMMAND: &[&str] = &[
     "workload",
     "policy",
     "admission",
+    "survey",
     "review",
     "cli",
     "policy_files",

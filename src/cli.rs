@@ -2,10 +2,12 @@
 
 mod cache;
 mod registry;
-mod scan;
 
+mod reporting;
+mod scan;
 pub use cache::{CacheArgs, SharedCacheArgs};
 pub use registry::{AddressRange, RegistryArgs};
+pub use reporting::ReportingArgs;
 pub use scan::{ScanArgs, ScanOutput};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -205,6 +207,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub cache: CacheArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub reporting: ReportingArgs,
 }
 
 /// What `serve` does in a cluster.

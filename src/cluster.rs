@@ -2,11 +2,13 @@
 //!
 //! Each part watches or keeps one kind of thing and tells what it knows by value: the policies in
 //! force, the labels of namespaces, the platforms of nodes, the pull secrets of a Pod, the authority of
-//! the webhook's certificate, and the webhook configuration itself. Nothing here judges.
+//! the webhook's certificate, and the webhook configuration itself; or it tells the cluster what was found ([`events`]).
+//! Nothing here judges.
 
 pub mod authority;
 pub mod events;
 mod follow;
+pub mod leader;
 pub mod namespaces;
 pub mod nodes;
 mod owner;

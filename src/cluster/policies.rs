@@ -60,6 +60,8 @@ pub struct State {
     pub refused: Vec<String>,
     /// Exceptions that have ended.
     pub expired: Vec<String>,
+    /// The API server's ids of the policies, by name; `namespace/name` for a namespaced one.
+    pub uids: BTreeMap<String, String>,
 }
 
 /// What becomes of the status of policies and exceptions.
@@ -263,6 +265,7 @@ impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
             exceptions: holding.count(),
             refused: refused.values().filter_map(|errors| Some(errors.first()?.to_string())).collect(),
             expired,
+            uids: self.uids(),
         };
         self.tell(&state);
         if is_new {
@@ -292,6 +295,11 @@ impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
                 tracing::warn!(policy = name(key), error = why(&error), "cannot write a status");
             }
         }
+    }
+
+    fn uids(&self) -> BTreeMap<String, String> {
+        let policies = self.documents.iter().filter(|(key, _)| is_policy(key));
+        policies.filter_map(|(key, object)| Some((name(key), object.metadata.uid.clone()?))).collect()
     }
 
     /// Says what has changed, once.

@@ -8,6 +8,7 @@ mod cluster;
 mod fronts;
 mod inspect;
 mod layering;
+mod leader;
 mod lying;
 mod operate;
 mod properties;

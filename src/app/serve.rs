@@ -1,5 +1,6 @@
 //! `hullmark serve`: everything is read and checked before a port is opened, then served until a signal.
 
+mod background;
 mod identity;
 mod news;
 mod recorder;
@@ -10,13 +11,17 @@ use super::now;
 use crate::{
     admission::{BreakGlass, Mode, Stance},
     cli::{LogFormat, ServeArgs},
-    cluster::events::Events,
+    cluster::{
+        events::Events,
+        leader::{Candidate, Leadership, Terms},
+    },
     registry::{Observer, Registry, Settings as RegistrySettings},
-    review::{Chain, Reviewer},
+    review::{Chain, FindCredentials, ResolveImage, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
     telemetry::log,
 };
 use anyhow::Context;
+use background::Background;
 use identity::Identity;
 use news::Teller;
 pub use recorder::Recorder;
@@ -53,13 +58,13 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let log = log::init(format, &args.log)?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
-    let mut running = start(&args, log.dropped()).await?;
+    let (mut running, leadership) = start(&args, log.dropped()).await?;
     tokio::select! {
         name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
         () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
     }
     tokio::select! {
-        () = running.stop() => tracing::info!("stopped"),
+        () = stop_all(running, leadership) => tracing::info!("stopped"),
         name = stop.wait() => {
             tracing::warn!(signal = name, "stopped at once, by a second signal");
             return Ok(ExitCode::FAILURE);
@@ -68,7 +73,15 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Running> {
+/// What only the leader does ends first, so that another replica can do it at once.
+async fn stop_all(running: Running, leadership: Option<Leadership>) {
+    if let Some(leadership) = leadership {
+        leadership.resign().await;
+    }
+    running.stop().await;
+}
+
+async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Running, Option<Leadership>)> {
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
@@ -89,6 +102,16 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Runnin
     let reviewer = Arc::new(Reviewer { images: registry, credentials, nodes: sources.nodes });
     let warm = Plan::of(&args.cache, sources.client.as_ref())?;
     let warm = warm.start(Arc::clone(&reviewer), &sources.policies);
+    let background = sources.client.zip(args.reporting.scan_interval).map(|(client, interval)| Background {
+        client,
+        reviewer: Arc::clone(&reviewer),
+        policies: sources.policies.clone(),
+        namespaces: Arc::clone(&sources.namespaces),
+        exempt: exempt(args),
+        webhook_configuration: args.cluster.webhook_configuration.clone(),
+        interval,
+        recorder: Arc::clone(&recorder),
+    });
     let webhook = Webhook {
         reviewer,
         policies: sources.policies,
@@ -116,7 +139,30 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Runnin
     identity.ready.send_replace(true);
     announce(args, &running, &certificates, news.policies());
     tokio::spawn(news.tell(running.readiness.clone(), recorder));
-    Ok(running)
+    Ok((running, background.map(|background| stand(args, background))))
+}
+
+/// Stands for the leadership, and scans while it has it.
+fn stand<R, C>(args: &ServeArgs, background: Background<R, C>) -> Leadership
+where
+    R: ResolveImage + 'static,
+    C: FindCredentials + Send + Sync + 'static,
+{
+    let candidate = Candidate {
+        namespace: args.cluster.own_namespace.clone(),
+        lease: args.reporting.lease.clone(),
+        identity: own_name(args),
+        terms: Terms::default(),
+    };
+    let leadership = Leadership::stand(background.client.clone(), candidate, now);
+    tokio::spawn(background.run(leadership.leads()));
+    leadership
+}
+
+/// The namespaces that the webhook configuration exempts by their names.
+fn exempt(args: &ServeArgs) -> Vec<String> {
+    let own = [args.cluster.own_namespace.clone(), "kube-system".to_owned()];
+    own.into_iter().chain(args.cluster.exempt_namespaces.iter().cloned()).collect()
 }
 
 /// Tells the cluster what was found, if there is one.

@@ -67,6 +67,8 @@ fn kinds(objects: &[Value]) -> BTreeSet<&str> {
 const CERT_MANAGER: &str = "certificates.mode=certManager";
 const OWN_SECRET: &str = "certificates.mode=secret,certificates.secretName=mine,\
     certificates.caBundle=-----BEGIN CERTIFICATE-----";
+const OWN_SECRET_WITHOUT_SCANS: &str = "certificates.mode=secret,certificates.secretName=mine,\
+    certificates.caBundle=-----BEGIN CERTIFICATE-----,scan.interval=";
 const CREDENTIAL_PROVIDERS: &str = "registries.credentialProviders.config=x,\
                                     registries.credentialProviders.volume.image.reference=ghcr.io/acme/plugins:1,\
                                     registries.credentialProviders.folder=/bin";
@@ -145,12 +147,9 @@ fn values_switch_what_they_say() {
         ("priorityClassQuota=true", &["ResourceQuota"], &[]),
         ("registries.hosts.ghcr\\.io=x", &["ConfigMap"], &[]),
         (CREDENTIAL_PROVIDERS, &["ConfigMap"], &[]),
-        (
-            CERT_MANAGER,
-            &["Certificate", "Issuer", "ValidatingWebhookConfiguration"],
-            &["Role", "RoleBinding"],
-        ),
-        (OWN_SECRET, &["ValidatingWebhookConfiguration"], &["Role", "RoleBinding"]),
+        (CERT_MANAGER, &["Certificate", "Issuer", "ValidatingWebhookConfiguration"], &[]),
+        (OWN_SECRET, &["ValidatingWebhookConfiguration"], &[]),
+        (OWN_SECRET_WITHOUT_SCANS, &["ValidatingWebhookConfiguration"], &["Role", "RoleBinding"]),
         ("pin=true", &[], &[]),
         ("replicas=1", &[], &["PodDisruptionBudget"]),
         ("podDisruptionBudget.enabled=false", &[], &["PodDisruptionBudget"]),

@@ -10,7 +10,10 @@ use super::now;
 use crate::{
     admission::{BreakGlass, Mode, Stance},
     cli::{LogFormat, ServeArgs},
-    cluster::events::Events,
+    cluster::{
+        events::Events,
+        leader::{Candidate, Leadership, Terms},
+    },
     registry::{Observer, Registry, Settings as RegistrySettings},
     review::{Chain, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
@@ -18,6 +21,7 @@ use crate::{
 };
 use anyhow::Context;
 use identity::Identity;
+use kube::Client;
 use news::Teller;
 pub use recorder::Recorder;
 use sources::{News, Sources};
@@ -53,10 +57,14 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let _flush = log::init(format, &args.log)?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
-    let mut running = start(&args).await?;
+    let (mut running, leadership) = start(&args).await?;
     tokio::select! {
         name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
         () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
+    }
+    if let Some(leadership) = leadership {
+        // Before the drain, so that what only one does goes on elsewhere.
+        leadership.resign().await;
     }
     tokio::select! {
         () = running.stop() => tracing::info!("stopped"),
@@ -68,8 +76,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
+async fn start(args: &ServeArgs) -> anyhow::Result<(Running, Option<Leadership>)> {
     let sources = Sources::of(args).await?;
+    let client = sources.client.clone();
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
     let recorder = Arc::new(Recorder::new(VERSION).writing(teller(args, &sources)));
@@ -112,11 +121,12 @@ async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
         // After the port is open: whoever waits for the file can connect at once.
         write_whole(path, pem).with_context(|| format!("--write-ca {}", path.display()))?;
     }
+    let leadership = client.filter(|_| args.reporting.reports).map(|client| stand(client, args));
     // The port is open and the policies are in force: whoever calls now gets an answer.
     identity.ready.send_replace(true);
     announce(args, &running, &certificates, news.policies());
     tokio::spawn(news.tell(running.readiness.clone(), recorder));
-    Ok(running)
+    Ok((running, leadership))
 }
 
 /// Tells the cluster what was found, if there is one.
@@ -124,6 +134,17 @@ fn teller(args: &ServeArgs, sources: &Sources) -> Option<Teller> {
     let (Some(client), News::Cluster(watched)) = (sources.client.clone(), &sources.news) else { return None };
     let events = Events::write(client, own_name(args), now);
     Some(Teller { events, policies: watched.state.clone(), findings: args.reporting.events })
+}
+
+/// Stands for what only one replica does.
+fn stand(client: Client, args: &ServeArgs) -> Leadership {
+    let candidate = Candidate {
+        namespace: args.cluster.own_namespace.clone(),
+        lease: args.reporting.lease.clone(),
+        identity: own_name(args),
+        terms: Terms::default(),
+    };
+    Leadership::stand(client, candidate, now)
 }
 
 /// What tells this replica from the others: the Pod's name, else this process of this host.

@@ -55,12 +55,19 @@ const WEBHOOK: [&str; 2] = [
 const AUTHORITY: [&str; 2] =
     ["hullmark: create secrets", "hullmark: get,update secrets named hullmark-authority"];
 const EVENTS: &str = "everywhere: create,patch events";
+const REPORTS: [&str; 4] = [
+    "everywhere: get,list,create,patch,delete reports",
+    "everywhere: get,list,create,patch,delete policyreports",
+    "hullmark: get,update leases named hullmark",
+    "hullmark: create leases",
+];
 const PULL_SECRETS: &str = "everywhere: get secrets,serviceaccounts";
 
 #[test]
 fn each_mode_gives_what_it_needs_and_no_more() {
     let default =
-        [&KINDS[..], &WEBHOOK, &AUTHORITY, &[NAMESPACES, NODES, PARAMETERS, EVENTS, PULL_SECRETS]].concat();
+        [&KINDS[..], &WEBHOOK, &AUTHORITY, &REPORTS, &[NAMESPACES, NODES, PARAMETERS, EVENTS, PULL_SECRETS]]
+            .concat();
     let without = |gone: &[&'static str]| {
         default.iter().copied().filter(|rule| !gone.contains(rule)).collect::<Vec<_>>()
     };
@@ -100,9 +107,15 @@ fn each_mode_gives_what_it_needs_and_no_more() {
             &["pin=true"],
             with(&["everywhere: create,patch mutatingwebhookconfigurations named hullmark"]),
         ),
+        ("no reports", &["reports.enabled=false"], without(&REPORTS)),
         ("no events", &["events.enabled=false"], without(&[EVENTS])),
         ("no events but of broken glass", &["events.enabled=false", BREAK_GLASS], default.clone()),
         ("cert-manager", &[CERT_MANAGER], without(&[&WEBHOOK[..], &AUTHORITY].concat())),
+        (
+            "cert-manager, and nothing of our own namespace",
+            &[CERT_MANAGER, "reports.enabled=false"],
+            without(&[&WEBHOOK[..], &AUTHORITY, &REPORTS].concat()),
+        ),
     ];
     for (name, values, expected) in rows {
         let granted = granted(&release(values));

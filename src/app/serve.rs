@@ -54,10 +54,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         LogFormat::Json => log::Format::Json,
         LogFormat::Text => log::Format::Text,
     };
-    let _flush = log::init(format, &args.log)?;
+    let log = log::init(format, &args.log)?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
-    let (mut running, leadership) = start(&args).await?;
+    let (mut running, leadership) = start(&args, log.dropped()).await?;
     tokio::select! {
         name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
         () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
@@ -76,12 +76,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(args: &ServeArgs) -> anyhow::Result<(Running, Option<Leadership>)> {
+async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Running, Option<Leadership>)> {
     let sources = Sources::of(args).await?;
     let client = sources.client.clone();
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
-    let recorder = Arc::new(Recorder::new(VERSION).writing(teller(args, &sources)));
+    let recorder = Arc::new(Recorder::new(VERSION).writing(teller(args, &sources)).logging(dropped));
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
     let registry = Registry::new(settings(args, observer, &recorder)?)?;

@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("review", CORE),
     ("certificate", &[]),
     ("flight", &[]),
+    ("progress", &["text"]),
     // The command line: values, parsed.
     ("cli", &["image", "policy"]),
     // Edges: the core and review, never each other.
@@ -40,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", CORE_AND_REVIEW),
     // Commands: edges that are told by the command line what to do.
     ("check", COMMAND),
+    ("scan", COMMAND),
     ("inspect", COMMAND),
     ("policy_test", COMMAND),
 ];
@@ -89,13 +91,14 @@ const COMMAND: &[&str] = &[
     "review",
     "cli",
     "policy_files",
+    "progress",
 ];
 
 /// The modules that wire everything: they may name all.
 const WIRING: &[&str] = &["lib", "main", "app", "demo"];
 
 /// Commands end with a text for a person, so they may have untyped errors, as the wiring may.
-const COMMANDS: &[&str] = &["check", "inspect", "policy_test"];
+const COMMANDS: &[&str] = &["check", "inspect", "policy_test", "scan"];
 
 /// What pure code must not name: runtimes, sockets, clocks, logs, terminals. The address types of
 /// `std::net` are values and may be named; what opens a socket may not.

@@ -15,6 +15,7 @@ mod properties;
 mod readme;
 mod registry;
 mod reports;
+mod scan;
 mod serve;
 mod shared_cache;
 mod support;

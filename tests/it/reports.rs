@@ -18,7 +18,7 @@ use std::{path::Path, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// The garbage collector looks for new kinds every half a minute.
-const COLLECTED_WITHIN: Duration = Duration::from_secs(120);
+const COLLECTED_WITHIN: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn reports_are_of_the_kind_that_there_is() {
@@ -240,6 +240,7 @@ fn finding(rule: &str) -> Finding {
         rule: rule.to_owned(),
         kind: FindingKind::Violation,
         enforcement: Enforcement::Deny,
+        if_enforced: Enforcement::Deny,
         audit: false,
         use_kind: UseKind::Container,
         container: "app".to_owned(),

@@ -4,7 +4,7 @@ use super::news::Teller;
 use crate::{
     registry::{CacheSize, Exchange, Lookup, Registry, SharedLookup},
     server::{Observe, Reviewed},
-    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome},
+    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, log},
 };
 use std::sync::OnceLock;
 
@@ -15,12 +15,18 @@ pub struct Recorder {
     pub metrics: Metrics,
     events: Option<Teller>,
     registry: OnceLock<Registry>,
+    lines_dropped: log::Dropped,
 }
 
 impl Recorder {
     /// `version` is shown by the metrics.
     pub fn new(version: &str) -> Self {
-        Self { metrics: Metrics::new(version), events: None, registry: OnceLock::new() }
+        Self {
+            metrics: Metrics::new(version),
+            events: None,
+            registry: OnceLock::new(),
+            lines_dropped: log::Dropped::default(),
+        }
     }
 
     /// Shows what this registry edge keeps; the first that is given.
@@ -67,12 +73,18 @@ impl Recorder {
         self.events = events;
         self
     }
+
+    /// Shows how many lines this log drops.
+    pub(super) fn logging(mut self, dropped: log::Dropped) -> Self {
+        self.lines_dropped = dropped;
+        self
+    }
 }
 
 impl Observe for Recorder {
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
-        let Reviewed { request, review, answer, mode, elapsed } = *reviewed;
-        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, elapsed });
+        let Reviewed { request, review, answer, mode, reading, elapsed } = *reviewed;
+        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, reading, elapsed });
         if let Some(events) = &self.events {
             events.tell(reviewed);
         }
@@ -95,6 +107,8 @@ impl Observe for Recorder {
             let CacheSize { documents, bytes, claims, evictions } = registry.cache_size();
             self.metrics.kept(Kept { documents, bytes, claims, evictions });
         }
+        self.metrics.dropped(Queue::Log, self.lines_dropped.total());
+        self.metrics.dropped(Queue::Events, self.events.as_ref().map_or(0, |told| told.events.dropped()));
         self.metrics.exposition()
     }
 }

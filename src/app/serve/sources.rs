@@ -7,13 +7,14 @@ use crate::{
     cluster::{
         self,
         namespaces::Namespaces,
-        nodes, policies,
+        nodes,
+        policies::{self, Statuses},
         pull_secrets::{PullSecrets, Scope},
     },
     credential::Credentials,
     image::Reference,
     policy::{Defaults, ExceptionScope, PolicySet, Unmatched},
-    policy_files,
+    policy_files::{self, Reload},
     review::{self, FindCredentials, KnowNamespaces, Nodes, OnlyNames},
     server::Readiness,
     workload::Workload,
@@ -77,7 +78,7 @@ impl Sources {
 
     async fn cluster(args: &ClusterArgs, platforms: Nodes) -> Result<Self> {
         let client = cluster::connect(args.kubeconfig.as_deref()).await?;
-        let mut watched = policies::watch(&client, defaults(args)?, now);
+        let mut watched = policies::watch(&client, defaults(args)?, now, Statuses::Keep);
         let namespaces = Namespaces::watch(client.clone());
         let is_given = platforms.borrow().is_some();
         let nodes =
@@ -163,12 +164,14 @@ impl News {
             let note = match &mut self {
                 Self::Files(watched) => {
                     let reload = watched.reload.borrow_and_update().clone();
-                    recorder.metrics.policies(reload.policies, reload.generation, reload.error.is_none());
-                    reload.error.map(|error| format!("the last good ones are in force: {error}"))
+                    let Reload { policies, refused, generation, error } = reload;
+                    recorder.metrics.policies(policies, refused, generation, error.is_none());
+                    error.map(|error| format!("the last good ones are in force: {error}"))
                 }
                 Self::Cluster(watched) => {
                     let state = watched.state.borrow_and_update().clone();
-                    recorder.metrics.policies(state.policies, state.generation, state.refused.is_empty());
+                    let refused = state.refused.len();
+                    recorder.metrics.policies(state.policies, refused, state.generation, refused == 0);
                     recorder.metrics.exceptions(state.exceptions, state.expired.len());
                     state.note()
                 }

@@ -29,6 +29,7 @@ fn finding(rule: &str, kind: FindingKind) -> Finding {
         rule: rule.to_owned(),
         kind,
         enforcement: Enforcement::Warn,
+        if_enforced: Enforcement::Deny,
         audit: false,
         use_kind: UseKind::Container,
         container: "app".to_owned(),

@@ -41,6 +41,7 @@ fn finding(policy: &str, enforcement: Enforcement, kind: FindingKind) -> Finding
         rule: "user".to_owned(),
         kind,
         enforcement,
+        if_enforced: Enforcement::Deny,
         audit: false,
         use_kind: UseKind::Container,
         container: "app".to_owned(),
@@ -65,8 +66,14 @@ fn told(pod: &Value, findings: &[Finding], mode: Mode, dry_run: bool) -> Vec<New
         judging: Duration::ZERO,
     };
     let answer = respond(&request, &review.verdict, &review.facts, mode);
-    let reviewed =
-        Reviewed { request: &request, review: Some(&review), answer: &answer, mode, elapsed: Duration::ZERO };
+    let reviewed = Reviewed {
+        request: &request,
+        review: Some(&review),
+        answer: &answer,
+        mode,
+        reading: Duration::ZERO,
+        elapsed: Duration::ZERO,
+    };
     let uids = [("non-root", "c1"), ("shop/owned", "n1")];
     let uids = uids.map(|(name, uid)| (name.to_owned(), uid.to_owned())).into();
     glass_broken(&reviewed).into_iter().chain(of_findings(&reviewed, &uids)).collect()
@@ -238,6 +245,7 @@ fn templates_are_told_of_by_their_pods() {
         review: Some(&review),
         answer: &answer,
         mode: Mode::BreakGlass,
+        reading: Duration::ZERO,
         elapsed: Duration::ZERO,
     };
     assert_eq!((glass_broken(&reviewed), of_findings(&reviewed, &BTreeMap::new())), (None, Vec::new()));

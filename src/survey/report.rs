@@ -102,15 +102,16 @@ impl Grade {
 /// The reports of a survey, by namespace and name. Objects whose uid is not known have none: nothing could own them.
 #[must_use]
 pub fn reports(survey: &Survey, extent: Extent) -> Vec<Report> {
-    let mut scopes: BTreeMap<(String, ObjectRef), Vec<&Surveyed>> = BTreeMap::new();
+    // By uid: those who name an object may name it by another version.
+    let mut scopes: BTreeMap<[&str; 4], Vec<&Surveyed>> = BTreeMap::new();
     for one in &survey.objects {
         let scope = scope(one);
-        let Some(namespace) = one.object.namespace.clone() else { continue };
-        if scope.uid.is_some() && (!one.is_template || *scope == one.object) {
-            scopes.entry((namespace, scope.clone())).or_default().push(one);
+        let (Some(namespace), Some(uid)) = (&one.object.namespace, &scope.uid) else { continue };
+        if !one.is_template || one.object.uid.as_ref() == Some(uid) {
+            scopes.entry([namespace, &scope.kind, &scope.name, uid]).or_default().push(one);
         }
     }
-    let reports = scopes.into_iter().filter_map(|((namespace, scope), objects)| {
+    let reports = scopes.into_iter().filter_map(|([namespace, .., uid], objects)| {
         let mut entries = entries(&objects);
         if extent.passes {
             entries.extend(passes(&objects, &entries));
@@ -121,7 +122,8 @@ pub fn reports(survey: &Survey, extent: Extent) -> Vec<Report> {
         }
         let left_out = entries.len().saturating_sub(extent.max_results);
         entries.truncate(extent.max_results);
-        let uid = scope.uid.clone()?;
+        let scope = scope(objects.first()?).clone();
+        let (uid, namespace) = (uid.to_owned(), namespace.to_owned());
         Some(Report { scope, uid, namespace, at: survey.at, entries, left_out, counts })
     });
     reports.filter(|report| !report.counts.is_empty()).collect()

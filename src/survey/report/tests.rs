@@ -125,6 +125,18 @@ fn there_is_one_for_each_object_that_a_person_wrote() {
             vec!["Pod/etcd: fail user 1"],
         ),
         (
+            "one object by two of its versions",
+            vec![
+                surveyed(object("Pod", "a"), &above, &[user()]),
+                surveyed(
+                    ObjectRef { api_version: "apps/v2".to_owned(), ..deployment.clone() },
+                    &[],
+                    &[finding("ports", FindingKind::Violation)],
+                ),
+            ],
+            vec!["Deployment/web: fail ports 0, fail user 1"],
+        ),
+        (
             "what nothing can own",
             vec![surveyed(ObjectRef { uid: None, ..object("Pod", "a") }, &[], &[user()])],
             vec![],

@@ -2,7 +2,8 @@
 //!
 //! Each part watches or keeps one kind of thing and tells what it knows by value: the policies in
 //! force, the labels of namespaces, the platforms of nodes, the pull secrets of a Pod, the authority of
-//! the webhook's certificate, and the webhook configuration itself; or it tells the cluster what was found ([`events`]).
+//! the webhook's certificate, and the webhook configuration itself; or it tells the cluster what was found ([`events`],
+//! [`reports`]).
 //! Nothing here judges.
 
 pub mod authority;
@@ -16,6 +17,7 @@ mod parameters;
 
 pub mod policies;
 pub mod pull_secrets;
+pub mod reports;
 pub mod webhook;
 pub mod workloads;
 

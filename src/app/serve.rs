@@ -18,6 +18,7 @@ use crate::{
     registry::{Observer, Registry, Settings as RegistrySettings},
     review::{Chain, FindCredentials, ResolveImage, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
+    survey::report::Extent,
     telemetry::log,
 };
 use anyhow::Context;
@@ -110,6 +111,10 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Runni
         exempt: exempt(args),
         webhook_configuration: args.cluster.webhook_configuration.clone(),
         interval,
+        extent: args.reporting.reports.then_some(Extent {
+            max_results: args.reporting.report_results.into(),
+            passes: args.reporting.report_passes,
+        }),
         recorder: Arc::clone(&recorder),
     });
     let webhook = Webhook {

@@ -5,7 +5,10 @@ mod series;
 
 use self::series::{Next, Series, Write};
 use super::why;
-use crate::text::{clean, cut_bytes};
+use crate::{
+    survey::ObjectRef,
+    text::{clean, cut_bytes},
+};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -36,21 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Where Events about objects without a namespace are, as the API server demands.
 const OF_CLUSTER: &str = "default";
 
-/// An object that an Event is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct About {
-    /// `v1`, `apps/v1`, …
-    pub api_version: String,
-    /// Its kind.
-    pub kind: String,
-    /// Its namespace, where it has one.
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// Its id, where it is known: `kubectl describe` shows only the Events that have it.
-    pub uid: Option<String>,
-}
-
 /// Something to write an Event of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct News {
@@ -58,10 +46,10 @@ pub struct News {
     pub reason: &'static str,
     /// What was done, in CamelCase: `Refused`.
     pub action: &'static str,
-    /// What it is about.
-    pub regarding: About,
-    /// What else it is about.
-    pub related: Option<About>,
+    /// What it is object. Without its uid, `kubectl describe` does not show it.
+    pub regarding: ObjectRef,
+    /// What else it is object.
+    pub related: Option<ObjectRef>,
     /// What tells it from other news of the same reason about the same objects; the note does not, for it may name
     /// one Pod of many that are alike.
     pub topic: u64,
@@ -199,13 +187,13 @@ fn event(write: &Write, name: String, instance: &str) -> Event {
     }
 }
 
-fn reference(about: &About) -> ObjectReference {
+fn reference(object: &ObjectRef) -> ObjectReference {
     ObjectReference {
-        api_version: Some(about.api_version.clone()),
-        kind: Some(about.kind.clone()),
-        namespace: about.namespace.clone(),
-        name: Some(about.name.clone()),
-        uid: about.uid.clone(),
+        api_version: Some(object.api_version.clone()),
+        kind: Some(object.kind.clone()),
+        namespace: object.namespace.clone(),
+        name: Some(object.name.clone()),
+        uid: object.uid.clone(),
         ..ObjectReference::default()
     }
 }
@@ -215,7 +203,7 @@ mod tests {
     use super::*;
 
     fn write(name: &str, note: &str) -> Write {
-        let regarding = About {
+        let regarding = ObjectRef {
             api_version: "hullmark.dev/v1alpha1".to_owned(),
             kind: "ClusterImageConfigPolicy".to_owned(),
             namespace: None,

@@ -65,10 +65,10 @@ fn kinds(objects: &[Value]) -> BTreeSet<&str> {
 }
 
 const CERT_MANAGER: &str = "certificates.mode=certManager";
+/// Neither an authority nor a Lease.
+const NOTHING_OF_OUR_NAMESPACE: &str = "certificates.mode=certManager,scan.interval=";
 const OWN_SECRET: &str = "certificates.mode=secret,certificates.secretName=mine,\
     certificates.caBundle=-----BEGIN CERTIFICATE-----";
-const OWN_SECRET_WITHOUT_SCANS: &str = "certificates.mode=secret,certificates.secretName=mine,\
-    certificates.caBundle=-----BEGIN CERTIFICATE-----,scan.interval=";
 const CREDENTIAL_PROVIDERS: &str = "registries.credentialProviders.config=x,\
                                     registries.credentialProviders.volume.image.reference=ghcr.io/acme/plugins:1,\
                                     registries.credentialProviders.folder=/bin";
@@ -148,8 +148,12 @@ fn values_switch_what_they_say() {
         ("registries.hosts.ghcr\\.io=x", &["ConfigMap"], &[]),
         (CREDENTIAL_PROVIDERS, &["ConfigMap"], &[]),
         (CERT_MANAGER, &["Certificate", "Issuer", "ValidatingWebhookConfiguration"], &[]),
+        (
+            NOTHING_OF_OUR_NAMESPACE,
+            &["Certificate", "Issuer", "ValidatingWebhookConfiguration"],
+            &["Role", "RoleBinding"],
+        ),
         (OWN_SECRET, &["ValidatingWebhookConfiguration"], &[]),
-        (OWN_SECRET_WITHOUT_SCANS, &["ValidatingWebhookConfiguration"], &["Role", "RoleBinding"]),
         ("pin=true", &[], &[]),
         ("replicas=1", &[], &["PodDisruptionBudget"]),
         ("podDisruptionBudget.enabled=false", &[], &["PodDisruptionBudget"]),
@@ -206,6 +210,7 @@ fn values_that_cannot_be_are_refused() {
         ("guard.groups=null", "needs guard.groups"),
         ("guard.groups={a'b}", "/guard/groups/0"),
         ("registries.hosts.\\.\\./x=1", "registries"),
+        ("reports.maxResults=0", "/reports/maxResults"),
         ("cache.size=64MB", "/cache/size"),
         ("cache.warmUp.rate=0", "/cache/warmUp/rate"),
         ("cache.shared.secretName=Not_One", "/cache/shared/secretName"),
@@ -236,7 +241,7 @@ async fn the_binary_takes_every_argument() {
         "registries.allow={ghcr.io,*.acme.io:5000},registries.deny={docker.io/library}",
         CREDENTIAL_PROVIDERS,
         "cache.size=128Mi,cache.staleIfError=0s,cache.warmUp.enabled=true,cache.warmUp.wait=30s",
-        "webhook.url=https://h:8443,exceptions=shop\\,web",
+        "webhook.url=https://h:8443,exceptions=shop\\,web,events.enabled=false,reports.passes=true",
         BREAK_GLASS,
     ];
     for values in [&[][..], &everything[..], &[CERT_MANAGER]] {

@@ -14,6 +14,7 @@ mod operate;
 mod properties;
 mod readme;
 mod registry;
+mod reports;
 mod scan;
 mod serve;
 mod shared_cache;

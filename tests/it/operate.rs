@@ -26,7 +26,8 @@ async fn a_cluster_is_judged_by_its_resources() {
     let webhook =
         json!({ "url": format!("https://{}:8443", own_address(1)), "clientCASecret": "api-server" });
     let cache = json!({ "warmUp": { "enabled": true } });
-    let stage = Stage::set(&json!({ "webhook": webhook, "cache": cache })).await;
+    let reports = json!({ "enabled": false });
+    let stage = Stage::set(&json!({ "webhook": webhook, "cache": cache, "reports": reports })).await;
     let non_root = policy(&json!({ "rules": { "user": { "runAsNonRoot": true } } }));
     stage.apply(&non_root).await.succeeded();
     let webhook = Webhook::operate(stage.plane, &stage.hosts).await;
@@ -50,7 +51,10 @@ async fn a_cluster_is_judged_by_its_resources() {
     the_glass_can_be_broken(&stage, &namespace, &webhook).await;
     pull_secrets_are_of_their_namespace(&stage, &webhook).await;
     the_authority_can_be_lost(&stage, &namespace, &webhook).await;
-    let values = ["breakGlass.label=a.io/b,breakGlass.groups={on-call}", "cache.warmUp.enabled=true"];
+    let values = [
+        "breakGlass.label=a.io/b,breakGlass.groups={on-call}",
+        "cache.warmUp.enabled=true,reports.enabled=false",
+    ];
     rights::are_all_used(&stage, &values);
     updates_that_change_no_image_need_nobody(&stage, &namespace, webhook).await;
     nobody_is_locked_out(&stage, &namespace).await;

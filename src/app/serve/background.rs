@@ -8,11 +8,17 @@ use super::{
     Recorder,
 };
 use crate::{
-    cluster::workloads,
+    cluster::{
+        reports::{Reports, Written},
+        workloads,
+    },
     policy::PolicySet,
     review::{FindCredentials, KnowNamespaces, ResolveImage, Reviewer},
     scan::{self, Scene},
-    survey::Survey,
+    survey::{
+        Survey,
+        report::{self, Extent},
+    },
 };
 use futures_util::StreamExt;
 use kube::Client;
@@ -36,6 +42,8 @@ pub(super) struct Background<R, C> {
     pub(super) exempt: Vec<String>,
     pub(super) webhook_configuration: String,
     pub(super) interval: Duration,
+    /// What goes into reports; none: there are none.
+    pub(super) extent: Option<Extent>,
     pub(super) recorder: Arc<Recorder>,
 }
 
@@ -94,6 +102,7 @@ where
                     seconds = took.as_secs_f64(),
                     "scan done"
                 );
+                self.report(&survey).await;
             }
             Err(error) => {
                 self.recorder.metrics.scan_failed();
@@ -102,6 +111,28 @@ where
                     "the scan of what runs failed; it will be tried again"
                 );
             }
+        }
+    }
+
+    async fn report(&self, survey: &Survey) {
+        let Some(extent) = self.extent else { return };
+        let reports = report::reports(survey, extent);
+        match Reports::new(self.client.clone()).write(reports).await {
+            Ok(Written { form: None, .. }) => tracing::debug!("the cluster has no kind for reports"),
+            Ok(Written { written, unchanged, deleted, failed: 0, .. }) => {
+                tracing::info!(written, unchanged, deleted, "reports written");
+            }
+            Ok(Written { written, unchanged, deleted, failed, error, .. }) => {
+                tracing::warn!(
+                    written,
+                    unchanged,
+                    deleted,
+                    failed,
+                    error,
+                    "some reports could not be written"
+                );
+            }
+            Err(error) => tracing::warn!(error = error.to_string(), "reports could not be written"),
         }
     }
 

@@ -4,11 +4,12 @@
 use crate::{
     admission::Mode,
     cluster::{
-        events::{About, Events, News},
+        events::{Events, News},
         policies,
     },
     policy::{Decision, Enforcement, Finding, FindingKind, Remark},
     server::Reviewed,
+    survey::{self, ObjectRef},
     text::count,
     workload::Workload,
 };
@@ -70,8 +71,8 @@ fn glass_broken(reviewed: &Reviewed<'_>) -> Option<News> {
 
 /// The findings of one piece of news.
 struct Group<'a> {
-    regarding: About,
-    related: Option<About>,
+    regarding: ObjectRef,
+    related: Option<ObjectRef>,
     enforcement: Enforcement,
     reason: &'static str,
     findings: Vec<&'a Finding>,
@@ -160,12 +161,12 @@ fn reason(kind: FindingKind) -> &'static str {
     }
 }
 
-fn about_policy(name: &str, uid: &str) -> About {
+fn about_policy(name: &str, uid: &str) -> ObjectRef {
     let (kind, namespace, name) = match name.split_once('/') {
         Some((namespace, name)) => ("ImageConfigPolicy", Some(namespace.to_owned()), name),
         None => ("ClusterImageConfigPolicy", None, name),
     };
-    About {
+    ObjectRef {
         api_version: crate::api::v1alpha1::API_VERSION.to_owned(),
         kind: kind.to_owned(),
         namespace,
@@ -175,27 +176,22 @@ fn about_policy(name: &str, uid: &str) -> About {
 }
 
 /// The controller that made the Pod, else the Pod itself.
-fn who_made(pod: &Workload, is_refused: bool) -> About {
-    let owners = pod.object["metadata"]["ownerReferences"].as_array();
-    let controller = owners.into_iter().flatten().find(|owner| owner["controller"] == true);
+fn who_made(pod: &Workload, is_refused: bool) -> ObjectRef {
     // A Node stands above the mirrors of its static Pods, and has no namespace.
-    let Some(owner) = controller.filter(|owner| owner["kind"] != "Node") else {
-        let about = about_pod(pod);
-        // The id of what was refused is nobody's.
-        return About { uid: about.uid.filter(|_| !is_refused), ..about };
-    };
-    let text = |key: &str| owner[key].as_str().unwrap_or_default().to_owned();
-    About {
-        api_version: text("apiVersion"),
-        kind: text("kind"),
-        namespace: pod.namespace.clone(),
-        name: text("name"),
-        uid: owner["uid"].as_str().map(ToOwned::to_owned),
-    }
+    let controller = survey::controller(&pod.object).filter(|owner| owner.kind != "Node");
+    controller.map_or_else(
+        || {
+            let pod = about_pod(pod);
+            // The id of what was refused is nobody's.
+            ObjectRef { uid: pod.uid.filter(|_| !is_refused), ..pod }
+        },
+        // What asks for a Pod may leave its namespace to the request.
+        |owner| ObjectRef { namespace: pod.namespace.clone(), ..owner },
+    )
 }
 
-fn about_pod(pod: &Workload) -> About {
-    About {
+fn about_pod(pod: &Workload) -> ObjectRef {
+    ObjectRef {
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),
         namespace: pod.namespace.clone(),

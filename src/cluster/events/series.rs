@@ -147,14 +147,15 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::About, *};
+    use super::*;
+    use crate::survey::ObjectRef;
 
     fn at(milliseconds: i64) -> Timestamp {
         Timestamp::from_millisecond(1_800_000_000_000 + milliseconds).unwrap()
     }
 
     fn news(name: &str, note: &str) -> News {
-        let regarding = About {
+        let regarding = ObjectRef {
             api_version: "v1".to_owned(),
             kind: "Pod".to_owned(),
             namespace: Some("shop".to_owned()),

@@ -61,12 +61,16 @@ const WORKLOADS: [&str; 3] = [
     "everywhere: list deployments,replicasets,statefulsets,daemonsets",
     "everywhere: list jobs,cronjobs",
 ];
+const REPORTS: [&str; 2] = [
+    "everywhere: get,list,create,patch,delete reports",
+    "everywhere: get,list,create,patch,delete policyreports",
+];
 const PULL_SECRETS: &str = "everywhere: get secrets,serviceaccounts";
 
 #[test]
 fn each_mode_gives_what_it_needs_and_no_more() {
     let others = [NAMESPACES, NODES, PARAMETERS, EVENTS, PULL_SECRETS];
-    let default = [&KINDS[..], &WEBHOOK, &AUTHORITY, &LEASE, &WORKLOADS, &others].concat();
+    let default = [&KINDS[..], &WEBHOOK, &AUTHORITY, &LEASE, &WORKLOADS, &REPORTS, &others].concat();
     let without = |gone: &[&'static str]| {
         default.iter().copied().filter(|rule| !gone.contains(rule)).collect::<Vec<_>>()
     };
@@ -106,15 +110,21 @@ fn each_mode_gives_what_it_needs_and_no_more() {
             &["pin=true"],
             with(&["everywhere: create,patch mutatingwebhookconfigurations named hullmark"]),
         ),
+        ("no reports", &["reports.enabled=false"], without(&REPORTS)),
         ("no events", &["events.enabled=false"], without(&[EVENTS])),
         ("no events but of broken glass", &["events.enabled=false", BREAK_GLASS], default.clone()),
-        ("no scans", &["scan.interval="], without(&[&LEASE[..], &WORKLOADS].concat())),
+        ("no scans", &["scan.interval="], without(&[&LEASE[..], &WORKLOADS, &REPORTS].concat())),
         (
             "a warm start alone",
             &["scan.interval=,cache.warmUp.enabled=true"],
-            [without(&[&LEASE[..], &WORKLOADS].concat()), vec!["everywhere: list pods"]].concat(),
+            [without(&[&LEASE[..], &WORKLOADS, &REPORTS].concat()), vec!["everywhere: list pods"]].concat(),
         ),
         ("cert-manager", &[CERT_MANAGER], without(&[&WEBHOOK[..], &AUTHORITY].concat())),
+        (
+            "cert-manager, and nothing of our own namespace",
+            &[CERT_MANAGER, "scan.interval="],
+            without(&[&WEBHOOK[..], &AUTHORITY, &LEASE, &WORKLOADS, &REPORTS].concat()),
+        ),
     ];
     for (name, values, expected) in rows {
         let granted = granted(&release(values));

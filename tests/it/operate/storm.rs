@@ -33,11 +33,13 @@ async fn a_cluster_lives_through_storms() {
     }
     let namespace = stage.plane.namespace().await;
     is_judged(&stage, &namespace, &replicas[0]).await;
+    one_replica_leads(&stage, &replicas).await;
 
     let load = Load::start(&stage.plane.kubeconfig(), &namespace.name, &stage.pod("load", "good")).await;
     the_authority_changes(&stage, &replicas, &load).await;
     replicas_are_replaced(&stage, &mut replicas, &load).await;
     a_replica_crashes(&mut replicas, &load).await;
+    one_replica_leads(&stage, &replicas).await;
     drop(load);
     the_api_server_goes_and_comes_back(&stage, &namespace, &replicas[0]).await;
     registries_have_weather(&stage, &weather, &replicas[0]).await;
@@ -61,6 +63,20 @@ async fn is_judged(stage: &Stage, namespace: &Namespace, webhook: &Webhook) {
     eventually("Pods are judged", webhook, async || {
         let dry_run = ["create", "--dry-run=server", "-f", "-"];
         namespace.kubectl_with(&bad, dry_run).await.stderr.contains("runs as root")
+    })
+    .await;
+}
+
+/// The Lease is of one of those that are there, and it knows.
+async fn one_replica_leads(stage: &Stage, replicas: &[Webhook]) {
+    let holder = ["get", "lease", "-n", "hullmark", "hullmark", "-o", "jsonpath={.spec.holderIdentity}"];
+    eventually("one leads", &replicas[0], async || {
+        let holder = stage.plane.kubectl(holder).await.text().to_owned();
+        let knows = |one: &&Webhook| {
+            let (began, ended) = (one.logged("leads"), one.logged("leads no more"));
+            began.len() > ended.len() && began.last().is_some_and(|line| line["identity"] == holder.as_str())
+        };
+        replicas.iter().filter(knows).count() == 1
     })
     .await;
 }

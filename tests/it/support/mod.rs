@@ -38,4 +38,4 @@ pub(crate) use webhook::Webhook;
 /// What a test needs that cannot be built by cargo, and how to get it.
 pub(crate) const INSTALL: &str = "run scripts/test, which installs it \
     (or: apt-get install -y --no-install-recommends docker-registry nginx-light redis-server skopeo; \
-    export SECOND_REGISTRY=$(scripts/second-registry))";
+    export SECOND_REGISTRY=$(scripts/second-registry) REPORT_CRDS=$(scripts/report-crds))";

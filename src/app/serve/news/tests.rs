@@ -81,7 +81,7 @@ fn told(pod: &Value, findings: &[Finding], mode: Mode, dry_run: bool) -> Vec<New
 
 /// `reason action regarding [related]: note`
 fn line(news: &News) -> String {
-    let about = |about: &About| {
+    let about = |about: &ObjectRef| {
         let id = about.uid.as_deref().unwrap_or("-");
         format!("{}/{}/{id}", about.kind, about.name)
     };

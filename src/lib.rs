@@ -67,6 +67,7 @@ pub mod policy_test;
 pub mod registry;
 pub mod review;
 pub mod server;
+pub mod survey;
 pub mod telemetry;
 mod text;
 pub mod workload;

@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["api", "image", "text", "nearest", "workload", "yaml"]),
     ("policy_reference", &["api", "crds", "policy"]),
     ("admission", &["image", "policy", "text", "workload"]),
+    ("survey", &["text"]),
     // The use case, and the ports that edges implement.
     ("review", CORE),
     ("certificate", &[]),
@@ -56,6 +57,7 @@ const CORE: &[&str] = &[
     "policy",
     "policy_reference",
     "admission",
+    "survey",
 ];
 const CORE_AND_REVIEW: &[&str] = &[
     "text",

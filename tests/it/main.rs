@@ -10,6 +10,7 @@ mod inspect;
 mod layering;
 mod lying;
 mod operate;
+mod page;
 mod properties;
 mod readme;
 mod registry;

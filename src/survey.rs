@@ -1,0 +1,3 @@
+//! What a scan of a cluster found, told.
+
+pub mod page;

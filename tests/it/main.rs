@@ -11,6 +11,7 @@ mod layering;
 mod leader;
 mod lying;
 mod operate;
+mod page;
 mod properties;
 mod readme;
 mod registry;

@@ -7,6 +7,7 @@
 //! installs it; nothing is skipped.
 
 mod balancer;
+mod browser;
 mod command;
 mod control_plane;
 mod images;
@@ -22,6 +23,7 @@ mod token_server;
 mod webhook;
 
 pub(crate) use balancer::Balancer;
+pub(crate) use browser::Browser;
 pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
 pub(crate) use control_plane::{API_SERVER, ControlPlane, ETCD, Namespace, own_address};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
@@ -37,5 +39,6 @@ pub(crate) use webhook::Webhook;
 
 /// What a test needs that cannot be built by cargo, and how to get it.
 pub(crate) const INSTALL: &str = "run scripts/test, which installs it \
-    (or: apt-get install -y --no-install-recommends docker-registry nginx-light redis-server skopeo; \
+    (or: apt-get install -y --no-install-recommends docker-registry nginx-light redis-server skopeo \
+    chromium chromium-driver; \
     export SECOND_REGISTRY=$(scripts/second-registry) REPORT_CRDS=$(scripts/report-crds))";

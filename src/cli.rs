@@ -189,12 +189,16 @@ pub struct ServeArgs {
     /// After SIGTERM: not ready, but still serving, for this long.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "HULLMARK_DRAIN")]
     pub drain: Duration,
-    /// json, or text for a person.
-    #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "HULLMARK_LOG_FORMAT")]
-    pub log_format: LogFormat,
+    /// json, or text for a person; default: text on a terminal, else json.
+    #[arg(long, value_enum, env = "HULLMARK_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// error, warn, info, debug or trace, or a tracing filter.
     #[arg(long, default_value = "info", env = "HULLMARK_LOG")]
     pub log: String,
+    /// Which part of the requests in which nothing was found is logged, from 0 (none) to 1 (all); what was found is
+    /// always logged.
+    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share, env = "HULLMARK_LOG_ADMITS")]
+    pub log_admits: f64,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub registry: RegistryArgs,
@@ -371,6 +375,11 @@ pub enum PolicyTestOutput {
     Json,
     /// JUnit XML.
     Junit,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("{text:?} is not a number from 0 to 1, such as 0.01 for one in a hundred"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

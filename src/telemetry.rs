@@ -10,8 +10,13 @@ pub mod log;
 mod lookups;
 mod metrics;
 mod record;
+mod sample;
 
 pub use exchanges::Exchanged;
 pub use lookups::{Kept, LookedUp};
 pub use metrics::{Metrics, Queue};
 pub use record::{Outcome, record};
+pub use sample::Sample;
+
+/// The target of the lines that say how a request was judged, for filters and for whoever collects logs.
+const DECISION: &str = "hullmark::decision";

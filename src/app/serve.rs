@@ -13,7 +13,7 @@ use crate::{
     registry::{Observer, Registry, Settings as RegistrySettings},
     review::{Chain, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
-    telemetry::log,
+    telemetry::{Sample, log},
 };
 use anyhow::Context;
 use identity::Identity;
@@ -21,6 +21,7 @@ pub use recorder::Recorder;
 use sources::Sources;
 use std::{
     fs,
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -45,8 +46,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// certificates, settings of registries, a port in use. The exit code for these is 2.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let format = match args.log_format {
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Text => log::Format::Text,
+        Some(LogFormat::Text) => log::Format::Text,
+        None if std::io::stderr().is_terminal() => log::Format::Text,
+        Some(LogFormat::Json) | None => log::Format::Json,
     };
     let log = log::init(format, &args.log)?;
     // Listened for before anything is open, so that an early signal is not lost.
@@ -71,7 +73,8 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Runnin
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
     let events = sources.client.clone().map(Events::write);
-    let recorder = Arc::new(Recorder::new(VERSION).writing(events).logging(dropped));
+    let recorder =
+        Arc::new(Recorder::new(VERSION).writing(events).logging(Sample::of(args.log_admits), dropped));
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
     let registry = Registry::new(settings(args, observer, &recorder)?)?;

@@ -2,7 +2,7 @@ mod modes;
 
 use super::*;
 use crate::{
-    image::{Freshness, MediaType, ResolvedImage, Unresolved},
+    image::{AuthKind, Freshness, MediaType, ResolvedImage, Unresolved},
     policy::Finding,
     workload::{UseKind, Workload},
 };
@@ -78,6 +78,7 @@ fn resolved() -> Arc<ResolvedImage> {
         available: Vec::new(),
         platforms: Vec::new(),
         freshness: Freshness::Fetched,
+        auth: AuthKind::Anonymous,
     })
 }
 

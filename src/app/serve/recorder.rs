@@ -6,7 +6,7 @@ use crate::{
     policy::Enforcement,
     registry::{CacheSize, Exchange, Lookup, Registry, SharedLookup},
     server::{Observe, Reviewed},
-    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, log},
+    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, Sample, log},
 };
 use std::sync::OnceLock;
 
@@ -18,6 +18,7 @@ pub struct Recorder {
     events: Option<Events>,
     registry: OnceLock<Registry>,
     lines_dropped: log::Dropped,
+    admits: Sample,
 }
 
 impl Recorder {
@@ -28,6 +29,7 @@ impl Recorder {
             events: None,
             registry: OnceLock::new(),
             lines_dropped: log::Dropped::default(),
+            admits: Sample::default(),
         }
     }
 
@@ -76,9 +78,9 @@ impl Recorder {
         self
     }
 
-    /// Shows how many lines this log drops.
-    pub(super) fn logging(mut self, dropped: log::Dropped) -> Self {
-        self.lines_dropped = dropped;
+    /// Logs these of the plain admits, and shows how many lines the log drops.
+    pub(super) fn logging(mut self, admits: Sample, dropped: log::Dropped) -> Self {
+        (self.admits, self.lines_dropped) = (admits, dropped);
         self
     }
 }
@@ -101,7 +103,11 @@ fn broken_glass(reviewed: &Reviewed<'_>) -> Option<BrokenGlass> {
 impl Observe for Recorder {
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
         let Reviewed { request, review, answer, mode, reading, elapsed } = *reviewed;
-        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, reading, elapsed });
+        telemetry::record(
+            &self.metrics,
+            self.admits,
+            &Outcome { request, review, answer, mode, reading, elapsed },
+        );
         if let (Some(events), Some(glass)) = (&self.events, broken_glass(reviewed)) {
             events.broken_glass(glass);
         }

@@ -1,9 +1,11 @@
 //! The command line: every flag, its environment variable and its help.
 
 mod cache;
+mod log;
 mod registry;
 
 pub use cache::{CacheArgs, SharedCacheArgs};
+pub use log::{LogArgs, LogFormat};
 pub use registry::{AddressRange, RegistryArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -189,16 +191,9 @@ pub struct ServeArgs {
     /// After SIGTERM: not ready, but still serving, for this long.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "HULLMARK_DRAIN")]
     pub drain: Duration,
-    /// json, or text for a person; default: text on a terminal, else json.
-    #[arg(long, value_enum, env = "HULLMARK_LOG_FORMAT")]
-    pub log_format: Option<LogFormat>,
-    /// error, warn, info, debug or trace, or a tracing filter.
-    #[arg(long, default_value = "info", env = "HULLMARK_LOG")]
-    pub log: String,
-    /// Which part of the requests in which nothing was found is logged, from 0 (none) to 1 (all); what was found is
-    /// always logged.
-    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share, env = "HULLMARK_LOG_ADMITS")]
-    pub log_admits: f64,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub logging: LogArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub registry: RegistryArgs,
@@ -338,15 +333,6 @@ fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
     }
 }
 
-/// `--log-format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Text for a person.
-    Text,
-}
-
 /// `hullmark demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -375,11 +361,6 @@ pub enum PolicyTestOutput {
     Json,
     /// JUnit XML.
     Junit,
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| format!("{text:?} is not a number from 0 to 1, such as 0.01 for one in a hundred"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -45,12 +45,12 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Whatever keeps the webhook from starting, as a text for the person who started it: policies,
 /// certificates, settings of registries, a port in use. The exit code for these is 2.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let format = match args.log_format {
+    let format = match args.logging.log_format {
         Some(LogFormat::Text) => log::Format::Text,
         None if std::io::stderr().is_terminal() => log::Format::Text,
         Some(LogFormat::Json) | None => log::Format::Json,
     };
-    let log = log::init(format, &args.log)?;
+    let log = log::init(format, &args.logging.log)?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
     let mut running = start(&args, log.dropped()).await?;
@@ -73,8 +73,9 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Runnin
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
     let events = sources.client.clone().map(Events::write);
-    let recorder =
-        Arc::new(Recorder::new(VERSION).writing(events).logging(Sample::of(args.log_admits), dropped));
+    let recorder = Arc::new(
+        Recorder::new(VERSION).writing(events).logging(Sample::of(args.logging.log_admits), dropped),
+    );
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
     let registry = Registry::new(settings(args, observer, &recorder)?)?;

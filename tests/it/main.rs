@@ -5,6 +5,7 @@
 mod chart;
 mod check;
 mod cluster;
+mod decision_log;
 mod fronts;
 mod inspect;
 mod layering;

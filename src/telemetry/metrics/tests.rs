@@ -112,13 +112,16 @@ fn exposed(text: &str) -> Table {
     table
 }
 
+/// What the second column of the page's first table says, and no other's does.
+const TYPES: [&str; 4] = ["counter", "gauge", "histogram", "info"];
+
 fn documented() -> Table {
     let quoted = |cell: &str| cell.trim().trim_matches('`').to_owned();
     include_str!("../../../docs/metrics.md")
         .lines()
-        .filter(|line| line.starts_with("| `hullmark_"))
-        .map(|line| {
-            let cells: Vec<&str> = line.split('|').collect();
+        .map(|line| line.split('|').collect::<Vec<&str>>())
+        .filter(|cells| cells.len() > 3 && TYPES.contains(&cells[2].trim()))
+        .map(|cells| {
             let labels = cells[3].split(',').map(quoted).filter(|label| !label.is_empty());
             (quoted(cells[1]), (cells[2].trim().to_owned(), labels.collect()))
         })

@@ -8,6 +8,7 @@ mod exchanges;
 pub mod log;
 mod lookups;
 mod metrics;
+mod process;
 mod record;
 
 pub use exchanges::Exchanged;

@@ -9,6 +9,7 @@ mod fronts;
 mod inspect;
 mod layering;
 mod lying;
+mod monitoring;
 mod operate;
 mod properties;
 mod readme;

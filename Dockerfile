@@ -33,8 +33,9 @@ RUN mkdir src \
 # Our own code, from the crates fetched above. The touch tells cargo that the empty crate has gone,
 # whatever the age of the files that were copied.
 COPY . .
+ARG REVISION=unknown
 RUN touch src/main.rs src/lib.rs \
-    && cargo build --locked --offline --release --target "$(cat /target)" --bin hullmark \
+    && HULLMARK_REVISION="${REVISION}" cargo build --locked --offline --release --target "$(cat /target)" --bin hullmark \
     && mkdir /out \
     && cp "/build/$(cat /target)/release/hullmark" /out/hullmark
 

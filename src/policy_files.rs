@@ -50,6 +50,18 @@ pub enum Refused {
     Compile(Vec<PolicyError>),
 }
 
+impl Refused {
+    /// How many documents do not compile; none are known where the files cannot be read.
+    fn documents(&self) -> usize {
+        match self {
+            Self::Load(_) => 0,
+            Self::Compile(errors) => {
+                errors.iter().map(|error| &error.source_name).collect::<BTreeSet<_>>().len()
+            }
+        }
+    }
+}
+
 /// A compiled folder.
 #[derive(Clone, Debug)]
 pub struct Loaded {

@@ -88,6 +88,8 @@ pub struct Reviewed<'a> {
     pub answer: &'a Answer,
     /// Whether denials are carried out.
     pub mode: Mode,
+    /// From the request's head until it was read.
+    pub reading: Duration,
     /// From the request's head to its answer.
     pub elapsed: Duration,
 }

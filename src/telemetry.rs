@@ -5,6 +5,7 @@
 //! variable is ever logged; sizes are bounded; metrics' labels are closed sets, or capped.
 
 mod exchanges;
+mod host_class;
 pub mod log;
 mod lookups;
 mod metrics;
@@ -13,5 +14,5 @@ mod record;
 
 pub use exchanges::Exchanged;
 pub use lookups::{Kept, LookedUp};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Queue};
 pub use record::{Outcome, record};

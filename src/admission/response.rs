@@ -74,6 +74,8 @@ pub struct Answer {
     pub decision: Decision,
     /// What would be done if the mode were [`Mode::Enforce`].
     pub would_be: Decision,
+    /// What would be done if, besides, `Deny` were the action of every policy that found something.
+    pub if_enforced: Decision,
     /// `status.code`: 200 when admitted, 403 for a violation, 503 or 504 when the only reason is an
     /// image that could not be looked at, 500 when we failed.
     pub code: u16,
@@ -136,10 +138,8 @@ struct Cause {
 #[must_use]
 pub fn respond(request: &Request, verdict: &Verdict, facts: &[Fact], mode: Mode) -> Answer {
     let is_template = is_template(request);
-    let would_be = match verdict.decision() {
-        Decision::Deny if is_template => Decision::Warn,
-        decision => decision,
-    };
+    let here = |decision| if is_template { Decision::min(decision, Decision::Warn) } else { decision };
+    let (would_be, if_enforced) = (here(verdict.decision()), here(verdict.if_enforced()));
     let denials = Remark::all(verdict.with(Enforcement::Deny));
     let warns = Remark::all(verdict.with(Enforcement::Warn));
     let instead = mode.instead_of_refusing(is_template);
@@ -160,6 +160,7 @@ pub fn respond(request: &Request, verdict: &Verdict, facts: &[Fact], mode: Mode)
         },
         decision,
         would_be,
+        if_enforced,
     )
 }
 
@@ -173,7 +174,7 @@ pub fn allow_unjudged(request: &Request, reason: &str) -> Answer {
         warnings: Vec::new(),
         audit_annotations: annotations::of_unjudged(reason),
     };
-    answer(response, Decision::Allow, Decision::Allow)
+    answer(response, Decision::Allow, Decision::Allow, Decision::Allow)
 }
 
 /// The answer when judging itself failed: refused with code 500 in enforce mode (a Pod that was not
@@ -198,20 +199,20 @@ pub fn respond_failure(request: &Request, detail: &str, mode: Mode) -> Answer {
             details: None,
         }),
     };
-    answer(response, decision, would_be)
+    answer(response, decision, would_be, would_be)
 }
 
 fn is_template(request: &Request) -> bool {
     request.workload.as_ref().is_ok_and(|workload| workload.is_template)
 }
 
-fn answer(response: Response<'_>, decision: Decision, would_be: Decision) -> Answer {
+fn answer(response: Response<'_>, decision: Decision, would_be: Decision, if_enforced: Decision) -> Answer {
     let allowed = response.allowed;
     let code = response.status.as_ref().map_or(200, |status| status.code);
     let review = AdmissionReview { api_version: super::API_VERSION, kind: "AdmissionReview", response };
     let body =
         serde_json::to_vec(&review).expect("strings, numbers and maps with string keys always serialise");
-    Answer { body, allowed, decision, would_be, code }
+    Answer { body, allowed, decision, would_be, if_enforced, code }
 }
 
 fn refusal(request: &Request, denials: &[Remark<'_>]) -> Status {

@@ -48,10 +48,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         LogFormat::Json => log::Format::Json,
         LogFormat::Text => log::Format::Text,
     };
-    let _flush = log::init(format, &args.log)?;
+    let log = log::init(format, &args.log)?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
-    let mut running = start(&args).await?;
+    let mut running = start(&args, log.dropped()).await?;
     tokio::select! {
         name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
         () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
@@ -66,11 +66,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
+async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Running> {
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
-    let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
+    let events = sources.client.clone().map(Events::write);
+    let recorder = Arc::new(Recorder::new(VERSION).writing(events).logging(dropped));
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
     let registry = Registry::new(settings(args, observer, &recorder)?)?;

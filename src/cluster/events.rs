@@ -6,6 +6,10 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use tokio::sync::mpsc;
 
 /// Events that wait to be written.
@@ -28,7 +32,10 @@ pub struct BrokenGlass {
 
 /// Takes events to write.
 #[derive(Clone, Debug)]
-pub struct Events(mpsc::Sender<BrokenGlass>);
+pub struct Events {
+    queue: mpsc::Sender<BrokenGlass>,
+    dropped: Arc<AtomicU64>,
+}
 
 impl Events {
     /// Writes events for as long as somebody may have some.
@@ -49,14 +56,20 @@ impl Events {
                 }
             }
         });
-        Self(events)
+        Self { queue: events, dropped: Arc::default() }
     }
 
     /// Never waits: admission does not.
     pub fn broken_glass(&self, glass: BrokenGlass) {
-        if self.0.try_send(glass).is_err() {
+        if self.queue.try_send(glass).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
             tracing::warn!("too many Events at once: one is dropped");
         }
+    }
+
+    /// How many were dropped since the start, because too many came at once.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }
 

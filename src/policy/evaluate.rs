@@ -78,6 +78,7 @@ fn unmatched_image(usage: &ImageUse, unmatched: Unmatched) -> Option<Finding> {
         rule: UNMATCHED.1.to_owned(),
         kind: FindingKind::Violation,
         enforcement,
+        if_enforced: Enforcement::Deny,
         audit: false,
         use_kind: usage.kind,
         container: usage.name.clone(),
@@ -310,15 +311,17 @@ impl Policy {
     }
 
     fn finding(&self, usage: &ImageUse, found: Found, platforms: Vec<Platform>) -> Finding {
-        let enforcement = match found.kind {
+        let if_enforced = match found.kind {
             FindingKind::Unresolved(_) | FindingKind::Stale(_) => self.on_unresolved(),
-            FindingKind::Violation | FindingKind::EvaluationError => self.on_violation(),
+            FindingKind::Violation | FindingKind::EvaluationError => Enforcement::Deny,
         };
         Finding {
             policy: self.name.clone(),
             rule: found.rule,
             kind: found.kind,
-            enforcement,
+            // Never stricter than what the policy's actions say.
+            enforcement: if_enforced.max(self.on_violation()),
+            if_enforced,
             audit: self.actions.contains(&ValidationAction::Audit),
             use_kind: usage.kind,
             container: usage.name.clone(),
@@ -341,14 +344,13 @@ impl Policy {
         }
     }
 
-    /// What `onResolutionFailure` says, but never stricter than what a violation would do.
+    /// What `onResolutionFailure` says.
     fn on_unresolved(&self) -> Enforcement {
-        let own = match self.on_resolution_failure {
+        match self.on_resolution_failure {
             OnResolutionFailure::Deny => Enforcement::Deny,
             OnResolutionFailure::Warn => Enforcement::Warn,
             OnResolutionFailure::Allow => Enforcement::Record,
-        };
-        own.max(self.on_violation())
+        }
     }
 }
 

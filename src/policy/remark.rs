@@ -64,6 +64,7 @@ mod tests {
             rule: rule.to_owned(),
             kind: FindingKind::Unresolved(UnresolvedKind::NotFound),
             enforcement: Enforcement::Deny,
+            if_enforced: Enforcement::Deny,
             audit: false,
             use_kind: UseKind::Container,
             container: "app".to_owned(),

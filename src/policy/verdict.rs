@@ -30,6 +30,8 @@ pub struct Finding {
     pub kind: FindingKind,
     /// What follows.
     pub enforcement: Enforcement,
+    /// What would follow if `Deny` were the policy's action.
+    pub if_enforced: Enforcement,
     /// Whether `Audit` is among the policy's actions.
     pub audit: bool,
     /// Kind of the place that names the image.
@@ -119,19 +121,41 @@ impl Enforcement {
     }
 }
 
+impl Decision {
+    /// The decision as logs, metrics and annotations write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 impl Verdict {
     /// What the findings add up to.
     #[must_use]
     pub fn decision(&self) -> Decision {
-        match self.findings.iter().map(|finding| finding.enforcement).min() {
-            Some(Enforcement::Deny) => Decision::Deny,
-            Some(Enforcement::Warn) => Decision::Warn,
-            Some(Enforcement::Record) | None => Decision::Allow,
-        }
+        strictest(self.findings.iter().map(|finding| finding.enforcement))
+    }
+
+    /// What they would add up to if `Deny` were the action of every policy that found something.
+    #[must_use]
+    pub fn if_enforced(&self) -> Decision {
+        strictest(self.findings.iter().map(|finding| finding.if_enforced))
     }
 
     /// The findings with this enforcement.
     pub fn with(&self, enforcement: Enforcement) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.enforcement == enforcement)
+    }
+}
+
+fn strictest(all: impl Iterator<Item = Enforcement>) -> Decision {
+    match all.min() {
+        Some(Enforcement::Deny) => Decision::Deny,
+        Some(Enforcement::Warn) => Decision::Warn,
+        Some(Enforcement::Record) | None => Decision::Allow,
     }
 }

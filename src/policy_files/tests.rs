@@ -150,10 +150,10 @@ async fn a_watch_swaps_whole_sets_and_keeps_the_last_good_one() {
 
     // Back to what is in force: no new set, and no error any more.
     fs::write(&file, policy("a")).unwrap();
-    assert_eq!(next().await, Reload { generation: 1, policies: 1, error: None });
+    assert_eq!(next().await, Reload { generation: 1, policies: 1, refused: 0, error: None });
 
     fs::write(folder.path().join("b.yaml"), policy("b")).unwrap();
-    assert_eq!(next().await, Reload { generation: 2, policies: 2, error: None });
+    assert_eq!(next().await, Reload { generation: 2, policies: 2, refused: 0, error: None });
     assert_eq!(first.len(), 1, "a snapshot does not change");
     assert_eq!(watched.policies.borrow().len(), 2);
 }

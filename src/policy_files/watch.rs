@@ -33,6 +33,8 @@ pub struct Reload {
     pub generation: u64,
     /// How many policies are in force.
     pub policies: usize,
+    /// How many documents of the files as they are now do not compile.
+    pub refused: usize,
     /// Why the files as they are now are not in force; none: they are.
     pub error: Option<String>,
 }
@@ -44,7 +46,7 @@ pub struct Reload {
 #[must_use]
 pub fn watch(path: PathBuf, initial: &Loaded, every: Duration) -> Watched {
     let (policies, receive_policies) = watch::channel(Arc::clone(&initial.set));
-    let first = Reload { generation: 1, policies: initial.set.len(), error: None };
+    let first = Reload { generation: 1, policies: initial.set.len(), refused: 0, error: None };
     let (reload, receive_reload) = watch::channel(first);
     let watcher = Watcher { path, every, in_force: initial.fingerprint, policies, reload };
     tokio::spawn(watcher.run());
@@ -74,11 +76,11 @@ impl Watcher {
             let (path, in_force, settle) = (self.path.clone(), self.in_force, self.every / SETTLE);
             let look = spawn_blocking(move || look(&path, in_force, settle)).await;
             match look {
-                Ok(Ok(Look::Unchanged)) => self.note(None),
+                Ok(Ok(Look::Unchanged)) => self.note(0, None),
                 Ok(Ok(Look::Unsettled)) => {}
                 Ok(Ok(Look::Changed(loaded))) => self.put_in_force(&loaded),
                 Ok(Err(refused)) => self.keep(&refused),
-                Err(panic) => self.note(Some(format!("reading the policies failed: {panic}"))),
+                Err(panic) => self.note(0, Some(format!("reading the policies failed: {panic}"))),
             }
         }
     }
@@ -88,7 +90,7 @@ impl Watcher {
         self.policies.send_replace(Arc::clone(&loaded.set));
         self.reload.send_modify(|reload| {
             let generation = reload.generation + 1;
-            *reload = Reload { generation, policies: loaded.set.len(), error: None };
+            *reload = Reload { generation, policies: loaded.set.len(), refused: 0, error: None };
         });
         let generation = self.reload.borrow().generation;
         tracing::info!(
@@ -115,13 +117,13 @@ impl Watcher {
                 "policies are broken; the last good ones stay in force"
             );
         }
-        self.note(Some(text));
+        self.note(refused.documents(), Some(text));
     }
 
-    fn note(&self, error: Option<String>) {
+    fn note(&self, refused: usize, error: Option<String>) {
         self.reload.send_if_modified(|reload| {
             let changed = reload.error != error;
-            reload.error = error;
+            (reload.refused, reload.error) = (refused, error);
             changed
         });
     }

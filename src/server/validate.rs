@@ -108,6 +108,7 @@ where
     let request =
         if policies.reads_object() { Request::parse(&bytes)? } else { Request::parse_pruned(&bytes)? };
     drop(bytes);
+    let reading = started.elapsed();
     let namespace = request.namespace.as_deref().map(|name| webhook.namespaces.namespace(name));
     let mode = webhook.stance.mode(&request, namespace.as_deref());
     let judged =
@@ -121,6 +122,7 @@ where
         review: review.as_ref(),
         answer: &answer,
         mode,
+        reading,
         elapsed: started.elapsed(),
     };
     webhook.observer.reviewed(&reviewed);

@@ -1,5 +1,6 @@
 //! What registries are asked, as metrics.
 
+use super::host_class::host_class;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -41,7 +42,7 @@ pub struct Exchanged<'a> {
 /// The metrics of exchanges.
 pub(super) struct Exchanges {
     requests: Family<RequestLabels, Counter>,
-    durations: Family<PurposeLabels, Histogram, fn() -> Histogram>,
+    durations: Family<ClassLabels, Histogram, fn() -> Histogram>,
     bytes: Family<PurposeLabels, Counter>,
     limits: Family<HostLabels, Gauge>,
     remaining: Family<HostLabels, Gauge>,
@@ -53,6 +54,13 @@ struct RequestLabels {
     purpose: &'static str,
     method: &'static str,
     status: &'static str,
+    host_class: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClassLabels {
+    purpose: &'static str,
+    host_class: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -77,7 +85,7 @@ impl Exchanges {
         };
         registry.register(
             "registry_requests",
-            "HTTP requests to registries, by what they were for and by class of status",
+            "HTTP requests to registries, by what they were for, and by classes of status and host",
             own.requests.clone(),
         );
         registry.register_with_unit(
@@ -102,10 +110,9 @@ impl Exchanges {
 
     pub(super) fn add(&self, exchanged: &Exchanged<'_>) {
         let Exchanged { purpose, method, bytes, elapsed, .. } = *exchanged;
-        self.requests
-            .get_or_create(&RequestLabels { purpose, method, status: class(exchanged.status) })
-            .inc();
-        self.durations.get_or_create(&PurposeLabels { purpose }).observe(elapsed.as_secs_f64());
+        let (status, host_class) = (class(exchanged.status), host_class(exchanged.host));
+        self.requests.get_or_create(&RequestLabels { purpose, method, status, host_class }).inc();
+        self.durations.get_or_create(&ClassLabels { purpose, host_class }).observe(elapsed.as_secs_f64());
         self.bytes.get_or_create(&PurposeLabels { purpose }).inc_by(bytes);
         if let Some((limit, remaining)) = exchanged.rate_limit.filter(|_| self.names(exchanged.host)) {
             let labels = HostLabels { host: exchanged.host.to_owned() };
@@ -167,10 +174,10 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for line in [
-            "hullmark_registry_requests_total{purpose=\"manifest\",method=\"GET\",status=\"2xx\"} 2",
-            "hullmark_registry_requests_total{purpose=\"manifest\",method=\"GET\",status=\"429\"} 1",
-            "hullmark_registry_requests_total{purpose=\"token\",method=\"GET\",status=\"none\"} 1",
-            "hullmark_registry_request_duration_seconds_count{purpose=\"manifest\"} 3",
+            "hullmark_registry_requests_total{purpose=\"manifest\",method=\"GET\",status=\"2xx\",host_class=\"docker-hub\"} 2",
+            "hullmark_registry_requests_total{purpose=\"manifest\",method=\"GET\",status=\"429\",host_class=\"docker-hub\"} 1",
+            "hullmark_registry_requests_total{purpose=\"token\",method=\"GET\",status=\"none\",host_class=\"docker-hub\"} 1",
+            "hullmark_registry_request_duration_seconds_count{purpose=\"manifest\",host_class=\"docker-hub\"} 3",
             "hullmark_registry_response_bytes_total{purpose=\"manifest\"} 200",
             "hullmark_registry_rate_limit{host=\"registry-1.docker.io\"} 100",
             "hullmark_registry_rate_limit_remaining{host=\"registry-1.docker.io\"} 75",

@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 use tracing::Subscriber;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt};
 
-pub use side::Flush;
+pub use side::{Dropped, Flush};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,10 @@ use std::{
 /// Different findings that are counted by name; beyond that they are counted together. Names come
 /// from the policies' authors, so this is a bound on accidents.
 const MAX_FINDINGS: usize = 1000;
+/// The commit that this was built from, where the builder says it (the Dockerfile does).
+const REVISION: Option<&str> = option_env!("HULLMARK_REVISION");
+/// Queues from which things are dropped rather than admission made to wait.
+const QUEUES: [Queue; 2] = [Queue::Log, Queue::Events];
 
 /// All metrics of a process.
 pub struct Metrics {
@@ -37,9 +41,12 @@ pub struct Metrics {
     durations: Family<StageLabels, Histogram, fn() -> Histogram>,
     findings: Family<FindingLabels, Counter>,
     names_of_findings: AtomicUsize,
+    resolved: Family<ResolvedLabels, Counter>,
     unresolved: Family<UnresolvedLabels, Counter>,
     in_flight: Gauge,
+    dropped: Family<QueueLabels, Counter>,
     policies: Gauge,
+    policies_refused: Gauge,
     exceptions: Family<ExceptionLabels, Gauge>,
     generation: Gauge,
     reload_success: Gauge,
@@ -57,6 +64,7 @@ pub(super) struct ReviewLabels {
     pub(super) mode: &'static str,
     pub(super) operation: &'static str,
     pub(super) code: u16,
+    pub(super) if_enforced: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,6 +83,17 @@ pub(super) struct FindingLabels {
     pub(super) policy: String,
     pub(super) rule: String,
     pub(super) kind: &'static str,
+    pub(super) action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResolvedLabels {
+    from: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    queue: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -91,8 +110,27 @@ struct ExceptionLabels {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
     Total,
+    Reading,
     Resolving,
     Judging,
+}
+
+/// A queue of what is written by the side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Log lines.
+    Log,
+    /// Kubernetes Events.
+    Events,
+}
+
+impl Queue {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Events => "events",
+        }
+    }
 }
 
 impl Metrics {
@@ -108,9 +146,12 @@ impl Metrics {
             durations: Family::new_with_constructor(histogram),
             findings: Family::default(),
             names_of_findings: AtomicUsize::new(0),
+            resolved: Family::default(),
             unresolved: Family::default(),
             in_flight: Gauge::default(),
+            dropped: Family::default(),
             policies: Gauge::default(),
+            policies_refused: Gauge::default(),
             exceptions: Family::default(),
             generation: Gauge::default(),
             reload_success: Gauge::default(),
@@ -119,13 +160,19 @@ impl Metrics {
             exchanges,
             lookups,
         };
-        metrics.register(version);
+        metrics.register_all(version);
+        // From the start, so that the first drop is an increase.
+        for queue in QUEUES {
+            metrics.dropped(queue, 0);
+        }
         metrics
     }
 
-    fn register(&mut self, version: &str) {
+    fn register_all(&mut self, version: &str) {
         let registry = &mut self.registry;
-        registry.register("build", "The program", Info::new(vec![("version", version.to_owned())]));
+        let build = [("version", version), ("revision", REVISION.unwrap_or("unknown"))];
+        let build = build.map(|(name, value)| (name, value.to_owned()));
+        registry.register("build", "The program", Info::new(Vec::from(build)));
         registry.register("reviews", "Answered AdmissionReviews", self.reviews.clone());
         registry.register(
             "requests_refused",
@@ -141,11 +188,26 @@ impl Metrics {
         );
         registry.register("findings", "What policies found", self.findings.clone());
         registry.register(
+            "images_resolved",
+            "Uses of images that were looked at, by where the answer came from",
+            self.resolved.clone(),
+        );
+        registry.register(
             "images_unresolved",
             "Uses of images that could not be looked at, by kind of failure",
             self.unresolved.clone(),
         );
+        registry.register(
+            "queue_dropped",
+            "What was not written because its queue was full: log lines, Events",
+            self.dropped.clone(),
+        );
         registry.register("policies_loaded", "Policies in force", self.policies.clone());
+        registry.register(
+            "policies_refused",
+            "Policies and exceptions that are not in force because they do not compile",
+            self.policies_refused.clone(),
+        );
         registry.register(
             "exceptions",
             "Exceptions, in force and ended, as this replica knows them",
@@ -194,9 +256,17 @@ impl Metrics {
         self.in_flight.inc_by(change);
     }
 
-    /// The policies in force, and whether they are what the files say.
-    pub fn policies(&self, count: usize, generation: u64, last_reload_worked: bool) {
+    /// How many were dropped from a queue since the start.
+    pub fn dropped(&self, queue: Queue, total: u64) {
+        let counter = self.dropped.get_or_create(&QueueLabels { queue: queue.as_str() });
+        counter.inner().fetch_max(total, Ordering::Relaxed);
+    }
+
+    /// The policies in force, how many documents are not because of what is in them, and whether what is in
+    /// force is all that the files (the cluster) say.
+    pub fn policies(&self, count: usize, refused: usize, generation: u64, last_reload_worked: bool) {
         self.policies.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.policies_refused.set(i64::try_from(refused).unwrap_or(i64::MAX));
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.reload_success.set(last_reload_worked.into());
     }
@@ -237,6 +307,7 @@ impl Metrics {
     pub(super) fn took(&self, stage: Stage, time: Duration) {
         let stage = match stage {
             Stage::Total => "total",
+            Stage::Reading => "reading",
             Stage::Resolving => "resolving",
             Stage::Judging => "judging",
         };
@@ -246,10 +317,13 @@ impl Metrics {
     pub(super) fn found(&self, labels: FindingLabels) {
         let known = self.findings.get(&labels).is_some()
             || self.names_of_findings.fetch_add(1, Ordering::Relaxed) < MAX_FINDINGS;
-        let other =
-            || FindingLabels { policy: "other".to_owned(), rule: "other".to_owned(), kind: labels.kind };
-        let labels = if known { labels } else { other() };
+        let other = || "other".to_owned();
+        let labels = if known { labels } else { FindingLabels { policy: other(), rule: other(), ..labels } };
         self.findings.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn resolved(&self, from: &'static str) {
+        self.resolved.get_or_create(&ResolvedLabels { from }).inc();
     }
 
     pub(super) fn unresolved(&self, kind: &'static str) {
@@ -269,42 +343,4 @@ fn histogram() -> Histogram {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn findings_are_capped() {
-        let metrics = Metrics::new("1.2.3");
-        for n in 0..MAX_FINDINGS + 10 {
-            metrics.found(FindingLabels { policy: format!("p{n}"), rule: "user".into(), kind: "violation" });
-        }
-        metrics.found(FindingLabels { policy: "p1".into(), rule: "user".into(), kind: "violation" });
-        let text = metrics.exposition();
-        assert!(text.contains("hullmark_findings_total{policy=\"p1\",rule=\"user\",kind=\"violation\"} 2\n"));
-        assert!(text.contains("{policy=\"other\",rule=\"other\",kind=\"violation\"} 10\n"));
-        assert!(text.lines().filter(|line| line.starts_with("hullmark_findings_total{")).count() <= 1001);
-    }
-
-    #[test]
-    fn exposes_what_alerts_need() {
-        let metrics = Metrics::new("1.2.3");
-        metrics.policies(3, 2, false);
-        metrics.certificate(jiff::Timestamp::from_second(1_800_000_000).unwrap(), true);
-        metrics.refused(413);
-        metrics.in_flight(1);
-        let text = metrics.exposition();
-        for line in [
-            "hullmark_build_info{version=\"1.2.3\"} 1",
-            "hullmark_policies_loaded 3",
-            "hullmark_policies_generation 2",
-            "hullmark_policies_last_reload_success 0",
-            "hullmark_tls_certificate_expiry_timestamp_seconds 1800000000",
-            "hullmark_tls_certificate_last_renewal_success 1",
-            "hullmark_requests_refused_total{status=\"413\"} 1",
-            "hullmark_requests_in_flight 1",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
-        }
-        assert!(text.ends_with("# EOF\n"));
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use super::metrics::{FindingLabels, Metrics, ReviewLabels, Stage};
 use crate::{
     admission::{Answer, Mode, Operation, Request},
     image::ResolvedImage,
-    policy::{Decision, Finding},
+    policy::{Decision, Enforcement, Finding},
     review::Review,
     text::clean,
 };
@@ -35,6 +35,8 @@ pub struct Outcome<'a> {
     pub answer: &'a Answer,
     /// Whether denials are carried out.
     pub mode: Mode,
+    /// Time spent on receiving and reading the request.
+    pub reading: Duration,
     /// From the request's head to its answer.
     pub elapsed: Duration,
 }
@@ -58,7 +60,7 @@ pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
                 request.user = clean(&outcome.request.user, MAX_NAME),
                 request.dry_run = outcome.request.dry_run,
                 verdict = verdict(outcome),
-                would_be = decision(outcome.answer.would_be),
+                would_be = outcome.answer.would_be.as_str(),
                 mode = outcome.mode.as_str(),
                 code = outcome.answer.code,
                 unjudged = outcome.request.workload.as_ref().err().copied(),
@@ -83,12 +85,14 @@ pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
 fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
     metrics.reviewed(&ReviewLabels {
         verdict: verdict(outcome),
-        would_be: decision(outcome.answer.would_be),
+        would_be: outcome.answer.would_be.as_str(),
         mode: outcome.mode.as_str(),
         operation: operation(outcome.request.operation),
         code: outcome.answer.code,
+        if_enforced: outcome.answer.if_enforced.as_str(),
     });
     metrics.took(Stage::Total, outcome.elapsed);
+    metrics.took(Stage::Reading, outcome.reading);
     let Some(review) = outcome.review else { return };
     metrics.took(Stage::Resolving, review.resolving);
     metrics.took(Stage::Judging, review.judging);
@@ -97,10 +101,14 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
             policy: clean(&finding.policy, MAX_NAME),
             rule: clean(&finding.rule, MAX_NAME),
             kind: finding.kind.as_str(),
+            action: action(finding.enforcement),
         });
     }
-    for unresolved in review.facts.iter().filter_map(|fact| fact.image.as_ref()?.as_ref().err()) {
-        metrics.unresolved(unresolved.kind.as_str());
+    for image in review.facts.iter().filter_map(|fact| fact.image.as_ref()) {
+        match image {
+            Ok(image) => metrics.resolved(image.freshness.as_str()),
+            Err(unresolved) => metrics.unresolved(unresolved.kind.as_str()),
+        }
     }
 }
 
@@ -132,7 +140,7 @@ fn findings<'a>(all: impl ExactSizeIterator<Item = &'a Finding>) -> Value {
                 "policy": clean(&finding.policy, MAX_NAME),
                 "rule": clean(&finding.rule, MAX_NAME),
                 "kind": finding.kind.as_str(),
-                "action": finding.enforcement.as_str(),
+                "action": action(finding.enforcement),
                 "container": clean(&finding.container, MAX_NAME),
                 "message": clean(&finding.message, MAX_MESSAGE),
             })
@@ -162,15 +170,16 @@ fn verdict(outcome: &Outcome<'_>) -> &'static str {
     if outcome.review.is_none() && outcome.answer.allowed {
         "unjudged"
     } else {
-        decision(outcome.answer.decision)
+        outcome.answer.decision.as_str()
     }
 }
 
-fn decision(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Allow => "allow",
-        Decision::Warn => "warn",
-        Decision::Deny => "deny",
+/// What follows from a finding, by the name that `validationActions` has for it.
+fn action(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::Deny => "deny",
+        Enforcement::Warn => "warn",
+        Enforcement::Record => "audit",
     }
 }
 

@@ -304,14 +304,17 @@ async fn metrics_tell_what_happened() {
     let open_metrics = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert!(answer.has_header(open_metrics), "{}", answer.head);
     for line in [
-        r#"hullmark_reviews_total{verdict="allow",would_be="allow",mode="enforce",operation="CREATE",code="200"} 1"#,
-        r#"hullmark_reviews_total{verdict="deny",would_be="deny",mode="enforce",operation="CREATE",code="403"} 2"#,
-        r#"hullmark_reviews_total{verdict="deny",would_be="deny",mode="enforce",operation="CREATE",code="503"} 1"#,
-        r#"hullmark_findings_total{policy="non-root",rule="user",kind="violation"} 2"#,
+        r#"hullmark_reviews_total{verdict="allow",would_be="allow",mode="enforce",operation="CREATE",code="200",if_enforced="allow"} 1"#,
+        r#"hullmark_reviews_total{verdict="deny",would_be="deny",mode="enforce",operation="CREATE",code="403",if_enforced="deny"} 2"#,
+        r#"hullmark_reviews_total{verdict="deny",would_be="deny",mode="enforce",operation="CREATE",code="503",if_enforced="deny"} 1"#,
+        r#"hullmark_findings_total{policy="non-root",rule="user",kind="violation",action="deny"} 2"#,
+        r#"hullmark_images_resolved_total{from="fetched"} 3"#,
         r#"hullmark_images_unresolved_total{kind="NotFound"} 1"#,
         r#"hullmark_review_duration_seconds_count{stage="total"} 4"#,
+        r#"hullmark_review_duration_seconds_count{stage="reading"} 4"#,
         r#"hullmark_review_duration_seconds_count{stage="resolving"} 4"#,
-        r#"hullmark_build_info{version="test"} 1"#,
+        r#"hullmark_build_info{version="test",revision="unknown"} 1"#,
+        r#"hullmark_queue_dropped_total{queue="log"} 0"#,
         "hullmark_requests_in_flight 0",
     ] {
         assert!(answer.body.lines().any(|found| found == line), "{line} is not in\n{}", answer.body);

@@ -75,15 +75,10 @@ pub(super) fn is_legal(key: &str) -> bool {
 }
 
 fn outcome(decision: Decision, would_be: Decision, mode: Mode) -> BTreeMap<String, String> {
-    let word = |decision| match decision {
-        Decision::Allow => "allow",
-        Decision::Warn => "warn",
-        Decision::Deny => "deny",
-    };
-    let mut annotations = BTreeMap::from([("verdict".to_owned(), word(decision).to_owned())]);
+    let mut annotations = BTreeMap::from([("verdict".to_owned(), decision.as_str().to_owned())]);
     if mode != Mode::Enforce {
         annotations.insert("mode".to_owned(), mode.as_str().to_owned());
-        annotations.insert("would-be".to_owned(), word(would_be).to_owned());
+        annotations.insert("would-be".to_owned(), would_be.as_str().to_owned());
     }
     annotations
 }

@@ -31,6 +31,7 @@ fn finding(enforcement: Enforcement, kind: FindingKind, message: &str) -> Findin
         rule: "user".to_owned(),
         kind,
         enforcement,
+        if_enforced: Enforcement::Deny,
         audit: false,
         use_kind: UseKind::Container,
         container: "app".to_owned(),

@@ -6,7 +6,7 @@ use crate::{
     policy::Enforcement,
     registry::{CacheSize, Exchange, Lookup, Registry, SharedLookup},
     server::{Observe, Reviewed},
-    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome},
+    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, log},
 };
 use std::sync::OnceLock;
 
@@ -17,12 +17,18 @@ pub struct Recorder {
     pub metrics: Metrics,
     events: Option<Events>,
     registry: OnceLock<Registry>,
+    lines_dropped: log::Dropped,
 }
 
 impl Recorder {
     /// `version` is shown by the metrics.
     pub fn new(version: &str) -> Self {
-        Self { metrics: Metrics::new(version), events: None, registry: OnceLock::new() }
+        Self {
+            metrics: Metrics::new(version),
+            events: None,
+            registry: OnceLock::new(),
+            lines_dropped: log::Dropped::default(),
+        }
     }
 
     /// Shows what this registry edge keeps; the first that is given.
@@ -69,6 +75,12 @@ impl Recorder {
         self.events = events;
         self
     }
+
+    /// Shows how many lines this log drops.
+    pub(super) fn logging(mut self, dropped: log::Dropped) -> Self {
+        self.lines_dropped = dropped;
+        self
+    }
 }
 
 /// What an Event says of a request for which the glass was broken; none for others, and for dry runs.
@@ -88,8 +100,8 @@ fn broken_glass(reviewed: &Reviewed<'_>) -> Option<BrokenGlass> {
 
 impl Observe for Recorder {
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
-        let Reviewed { request, review, answer, mode, elapsed } = *reviewed;
-        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, elapsed });
+        let Reviewed { request, review, answer, mode, reading, elapsed } = *reviewed;
+        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, reading, elapsed });
         if let (Some(events), Some(glass)) = (&self.events, broken_glass(reviewed)) {
             events.broken_glass(glass);
         }
@@ -112,6 +124,8 @@ impl Observe for Recorder {
             let CacheSize { documents, bytes, claims, evictions } = registry.cache_size();
             self.metrics.kept(Kept { documents, bytes, claims, evictions });
         }
+        self.metrics.dropped(Queue::Log, self.lines_dropped.total());
+        self.metrics.dropped(Queue::Events, self.events.as_ref().map_or(0, Events::dropped));
         self.metrics.exposition()
     }
 }

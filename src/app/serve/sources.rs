@@ -13,7 +13,7 @@ use crate::{
     credential::Credentials,
     image::Reference,
     policy::{Defaults, ExceptionScope, PolicySet, Unmatched},
-    policy_files,
+    policy_files::{self, Reload},
     review::{self, FindCredentials, KnowNamespaces, Nodes, OnlyNames},
     server::Readiness,
     workload::Workload,
@@ -163,12 +163,14 @@ impl News {
             let note = match &mut self {
                 Self::Files(watched) => {
                     let reload = watched.reload.borrow_and_update().clone();
-                    recorder.metrics.policies(reload.policies, reload.generation, reload.error.is_none());
-                    reload.error.map(|error| format!("the last good ones are in force: {error}"))
+                    let Reload { policies, refused, generation, error } = reload;
+                    recorder.metrics.policies(policies, refused, generation, error.is_none());
+                    error.map(|error| format!("the last good ones are in force: {error}"))
                 }
                 Self::Cluster(watched) => {
                     let state = watched.state.borrow_and_update().clone();
-                    recorder.metrics.policies(state.policies, state.generation, state.refused.is_empty());
+                    let refused = state.refused.len();
+                    recorder.metrics.policies(state.policies, refused, state.generation, refused == 0);
                     recorder.metrics.exceptions(state.exceptions, state.expired.len());
                     state.note()
                 }

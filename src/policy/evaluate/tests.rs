@@ -40,6 +40,7 @@ fn a_finding_says_it_all() {
             rule: "user".to_owned(),
             kind: FindingKind::Violation,
             enforcement: Enforcement::Deny,
+            if_enforced: Enforcement::Deny,
             audit: false,
             use_kind: UseKind::Container,
             container: "app".to_owned(),
@@ -196,6 +197,7 @@ fn actions_say_what_follows() {
         let verdict = judge(&set, &pod_of("app"), &root(), None);
         let finding = &verdict.findings[0];
         assert_eq!((finding.enforcement, finding.audit, verdict.decision()), (enforcement, audit, decision));
+        assert_eq!((finding.if_enforced, verdict.if_enforced()), (Enforcement::Deny, Decision::Deny));
     }
 }
 
@@ -215,20 +217,21 @@ fn denials_come_first() {
 
 #[test]
 fn an_unresolved_image_is_never_stricter_than_a_violation() {
-    for (actions, on_failure, expected) in [
-        ("[Deny]", "Deny", Enforcement::Deny),
-        ("[Deny]", "Warn", Enforcement::Warn),
-        ("[Deny]", "Allow", Enforcement::Record),
-        ("[Warn]", "Deny", Enforcement::Warn),
-        ("[Warn]", "Allow", Enforcement::Record),
-        ("[Audit]", "Deny", Enforcement::Record),
-        ("[Audit]", "Warn", Enforcement::Record),
+    for (actions, on_failure, expected, if_enforced) in [
+        ("[Deny]", "Deny", Enforcement::Deny, Decision::Deny),
+        ("[Deny]", "Warn", Enforcement::Warn, Decision::Warn),
+        ("[Deny]", "Allow", Enforcement::Record, Decision::Allow),
+        ("[Warn]", "Deny", Enforcement::Warn, Decision::Deny),
+        ("[Warn]", "Allow", Enforcement::Record, Decision::Allow),
+        ("[Audit]", "Deny", Enforcement::Record, Decision::Deny),
+        ("[Audit]", "Warn", Enforcement::Record, Decision::Warn),
     ] {
         let spec =
             format!("{{ validationActions: {actions}, onResolutionFailure: {on_failure}, {NON_ROOT} }}");
         let verdict = judge(&set(&spec), &pod_of("nginx:1.27"), &missing(), None);
         let [finding] = verdict.findings.as_slice() else { panic!("{actions} {on_failure}") };
         assert_eq!(finding.enforcement, expected, "{actions} {on_failure}");
+        assert_eq!(verdict.if_enforced(), if_enforced, "{actions} {on_failure}");
         assert_eq!(finding.kind, FindingKind::Unresolved(UnresolvedKind::NotFound));
         assert_eq!(finding.rule, "resolution");
     }

@@ -18,7 +18,18 @@ const QUEUE: usize = 4096;
 #[derive(Clone)]
 pub(super) struct Side {
     queue: Arc<Mutex<Option<SyncSender<Vec<u8>>>>>,
-    dropped: Arc<AtomicU64>,
+    dropped: Dropped,
+}
+
+/// Counts lines that were dropped, since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Dropped(Arc<AtomicU64>);
+
+impl Dropped {
+    /// How many.
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Writes what is queued when it is dropped.
@@ -26,6 +37,14 @@ pub(super) struct Side {
 pub struct Flush {
     queue: Arc<Mutex<Option<SyncSender<Vec<u8>>>>>,
     thread: Option<JoinHandle<()>>,
+    dropped: Dropped,
+}
+
+impl Flush {
+    /// What counts the lines that were dropped.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped.clone()
+    }
 }
 
 /// One line, sent when it is complete.
@@ -38,18 +57,21 @@ pub(super) struct Line<'a> {
 pub(super) fn writer(sink: impl Write + Send + 'static) -> (Side, Flush) {
     let (queue, lines) = sync_channel(QUEUE);
     let queue = Arc::new(Mutex::new(Some(queue)));
-    let side = Side { queue: Arc::clone(&queue), dropped: Arc::default() };
-    let dropped = Arc::clone(&side.dropped);
-    let thread = std::thread::spawn(move || write_all(&lines, sink, &dropped));
-    (side, Flush { queue, thread: Some(thread) })
+    let dropped = Dropped::default();
+    let side = Side { queue: Arc::clone(&queue), dropped: dropped.clone() };
+    let counted = dropped.clone();
+    let thread = std::thread::spawn(move || write_all(&lines, sink, &counted));
+    (side, Flush { queue, thread: Some(thread), dropped })
 }
 
-fn write_all(lines: &Receiver<Vec<u8>>, mut sink: impl Write, dropped: &AtomicU64) {
+fn write_all(lines: &Receiver<Vec<u8>>, mut sink: impl Write, dropped: &Dropped) {
+    let mut told = 0;
     while let Ok(line) = lines.recv() {
         // There is nobody left to tell of a failure to write to the log.
         sink.write_all(&line).ok();
-        let lost = dropped.swap(0, Ordering::Relaxed);
+        let lost = dropped.total() - told;
         if lost > 0 {
+            told += lost;
             writeln!(sink, "{{\"level\":\"WARN\",\"message\":\"log lines dropped\",\"lines\":{lost}}}").ok();
         }
     }
@@ -80,7 +102,7 @@ impl Drop for Line<'_> {
         let queue = self.side.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = queue.as_ref().map(|queue| queue.try_send(std::mem::take(&mut self.bytes)));
         if !matches!(sent, Some(Ok(()))) {
-            self.side.dropped.fetch_add(1, Ordering::Relaxed);
+            self.side.dropped.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -121,7 +143,7 @@ mod tests {
         for _ in 0..QUEUE + 100 {
             side.make_writer().write_all(b"line\n").unwrap();
         }
-        assert!(side.dropped.load(Ordering::Relaxed) >= 99);
+        assert!(flush.dropped().total() >= 99);
         // From now on every write returns at once.
         drop(go_on);
         drop(flush);

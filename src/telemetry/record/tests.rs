@@ -31,6 +31,7 @@ fn finding(message: &str) -> Finding {
         rule: "user".to_owned(),
         kind: FindingKind::Violation,
         enforcement: Enforcement::Deny,
+        if_enforced: Enforcement::Deny,
         audit: false,
         use_kind: UseKind::Container,
         container: "app".to_owned(),
@@ -72,6 +73,7 @@ fn recorded(filter: &str, user: &str, findings: Option<Vec<Finding>>, mode: Mode
         review: review.as_ref(),
         answer: &answer,
         mode,
+        reading: Duration::from_micros(400),
         elapsed: Duration::from_millis(3),
     };
     let (lines, metrics) = (Lines::default(), Metrics::new("test"));
@@ -112,8 +114,8 @@ fn a_refusal_is_one_line_with_everything_and_no_secret() {
     }
     assert!(!text.contains("hunter2"), "{text}");
     for wanted in [
-        r#"hullmark_reviews_total{verdict="deny",would_be="deny",mode="enforce",operation="CREATE",code="403"} 1"#,
-        r#"hullmark_findings_total{policy="non-root",rule="user",kind="violation"} 1"#,
+        r#"hullmark_reviews_total{verdict="deny",would_be="deny",mode="enforce",operation="CREATE",code="403",if_enforced="deny"} 1"#,
+        r#"hullmark_findings_total{policy="non-root",rule="user",kind="violation",action="deny"} 1"#,
         r#"hullmark_images_unresolved_total{kind="RateLimited"} 1"#,
         r#"hullmark_review_duration_seconds_count{stage="judging"} 1"#,
     ] {

@@ -255,6 +255,13 @@ impl<'a> World<'a> {
                     "validations": [{ "expression": "config.labels['team'] == 'shop'" }],
                 }),
             ),
+            named(
+                "labels",
+                &json!({
+                    "validationActions": ["Audit"], "onResolutionFailure": "Allow",
+                    "rules": { "labels": [{ "key": "team", "required": true }] },
+                }),
+            ),
             // Before there is a webhook that would refuse it.
             named("mistyped", &json!({ "validations": [{ "expression": "config.usr == ''" }] })),
             exception("good", "2099-01-01T00:00:00Z"),

@@ -13,7 +13,7 @@ mod stance;
 
 pub use documents::review_document;
 pub use pin::respond_pinned;
-pub use request::{InvalidReview, Operation, Request, attributes};
+pub use request::{InvalidReview, Operation, Request, attributes, creation};
 pub use response::{Answer, Mode, allow_unjudged, respond, respond_failure};
 pub use stance::{BreakGlass, Stance};
 

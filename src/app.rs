@@ -1,5 +1,6 @@
 //! Where the edges are wired together: each command builds what it needs, and nothing else does.
 
+mod scan;
 mod serve;
 
 pub use serve::{Recorder, serve};
@@ -55,6 +56,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Inspect(args) => inspect(&args).await,
         Command::Check(args) => check(&args).await,
+        Command::Scan(args) => scan::run(&args).await,
         Command::Serve(args) => serve(*args).await,
         Command::Demo(args) => demo::run(&args, &mut io::stdout()).await,
         Command::Policy(PolicyCommand::Test(args)) => policy_test::run(&args, &mut io::stdout()).await,

@@ -10,22 +10,22 @@ mod files;
 mod json;
 mod junit;
 mod manifests;
-mod progress;
 mod sarif;
 mod table;
 
 use crate::{
     admission,
     cli::{CheckArgs, CheckOutput},
-    policy::{Enforcement, Finding, FindingKind, Namespace, PolicySet},
+    policy::{Finding, Namespace, PolicySet},
+    progress::Progress,
     review::{Circumstances, FindCredentials, ResolveImage, Review, Reviewer},
+    survey::Outcome,
     text::{clean, count},
 };
 use anyhow::{Result, bail};
 use futures_util::{StreamExt, stream};
 use manifests::{Manifests, Object};
-use progress::Progress;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{io::Write, process::ExitCode};
 use tokio::time::Instant;
 
@@ -45,19 +45,6 @@ struct Judged {
     review: Review,
 }
 
-/// How an object ended, the worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Outcome {
-    /// A violation denies.
-    Denied,
-    /// What denies is that something could not be checked: an image, or an expression that failed.
-    NotChecked,
-    /// Admitted with warnings.
-    Warned,
-    /// Admitted.
-    Clean,
-}
-
 /// Judges what `args.files` hold by `policies`, and prints it to `out`. `progress` is a terminal to tell
 /// how far it is.
 ///
@@ -75,7 +62,7 @@ pub async fn run<R: ResolveImage, C: FindCredentials>(
     refuse_unreadable(&manifests)?;
     let objects = std::mem::take(&mut manifests.objects);
     let images = objects.iter().map(|object| object.workload.uses.len()).sum();
-    let mut progress = Progress::new(progress, images);
+    let mut progress = Progress::new(progress, images, "image");
     let mut judged = Vec::with_capacity(objects.len());
     let mut reviews = stream::iter(objects)
         .map(|object| judge(object, args, reviewer, policies, &manifests, now))
@@ -118,7 +105,7 @@ async fn judge<R: ResolveImage, C: FindCredentials>(
 ) -> Judged {
     let name = object.workload.namespace.get_or_insert_with(|| args.namespace.clone());
     let namespace = manifests.namespaces.get(name).cloned().unwrap_or_else(|| Namespace::named(name));
-    let request = request(&object);
+    let request = admission::creation(&object.workload);
     let circumstances = Circumstances {
         request: &request,
         old_object: &Value::Null,
@@ -128,20 +115,6 @@ async fn judge<R: ResolveImage, C: FindCredentials>(
     };
     let review = reviewer.review(&object.workload, policies, circumstances).await;
     Judged { object, review }
-}
-
-/// The request with which the API server would ask about the object.
-fn request(object: &Object) -> Value {
-    let workload = &object.workload;
-    let (group, version) = workload.api_version.split_once('/').unwrap_or(("", &workload.api_version));
-    let kind = json!({ "group": group, "version": version, "kind": workload.kind });
-    // The plural of every kind that carries Pods.
-    let plural = format!("{}s", workload.kind.to_lowercase());
-    let resource = json!({ "group": group, "version": version, "resource": plural });
-    admission::attributes(json!({
-        "operation": "CREATE", "name": workload.name, "namespace": workload.namespace,
-        "kind": kind, "requestKind": kind, "resource": resource, "requestResource": resource,
-    }))
 }
 
 fn exit_code(judged: &[Judged]) -> ExitCode {
@@ -158,13 +131,7 @@ impl Judged {
     }
 
     fn outcome(&self) -> Outcome {
-        let worst = self.findings().iter().map(|finding| match (finding.enforcement, finding.kind) {
-            (Enforcement::Deny, FindingKind::Violation) => Outcome::Denied,
-            (Enforcement::Deny, _) => Outcome::NotChecked,
-            (Enforcement::Warn, _) => Outcome::Warned,
-            (Enforcement::Record, _) => Outcome::Clean,
-        });
-        worst.min().unwrap_or(Outcome::Clean)
+        Outcome::of(self.findings())
     }
 
     /// `Deployment shop/web`
@@ -177,16 +144,5 @@ impl Judged {
     /// The line of the image that `finding` is about, else of the document.
     fn line(&self, finding: &Finding) -> usize {
         self.object.image_lines.get(&finding.field_path).copied().unwrap_or(self.object.line)
-    }
-}
-
-impl Outcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Denied => "denied",
-            Self::NotChecked => "not checked",
-            Self::Warned => "warned",
-            Self::Clean => "clean",
-        }
     }
 }

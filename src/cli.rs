@@ -3,8 +3,12 @@
 mod cache;
 mod registry;
 
+mod reporting;
+mod scan;
 pub use cache::{CacheArgs, SharedCacheArgs};
 pub use registry::{AddressRange, RegistryArgs};
+pub use reporting::ReportingArgs;
+pub use scan::{ScanArgs, ScanOutput};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -27,6 +31,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Judge manifests, as kubectl, helm and kustomize print them, by policies.
     Check(CheckArgs),
+    /// Judge what runs in a cluster, by its policies or by ones that are not installed yet.
+    Scan(ScanArgs),
     /// Run the admission webhook over TLS.
     Serve(Box<ServeArgs>),
     /// See it work: a registry, the webhook and sample Pods, all inside this process.
@@ -201,6 +207,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub cache: CacheArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub reporting: ReportingArgs,
 }
 
 /// What `serve` does in a cluster.

@@ -2,19 +2,22 @@
 //!
 //! Each part watches or keeps one kind of thing and tells what it knows by value: the policies in
 //! force, the labels of namespaces, the platforms of nodes, the pull secrets of a Pod, the authority of
-//! the webhook's certificate, and the webhook configuration itself. Nothing here judges.
+//! the webhook's certificate, and the webhook configuration itself; or it tells the cluster what was found ([`events`]).
+//! Nothing here judges.
 
 pub mod authority;
 pub mod events;
 mod follow;
+pub mod leader;
 pub mod namespaces;
 pub mod nodes;
 mod owner;
 mod parameters;
-pub mod pods;
+
 pub mod policies;
 pub mod pull_secrets;
 pub mod webhook;
+pub mod workloads;
 
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use std::{error::Error, path::Path};
@@ -54,22 +57,43 @@ fn why(error: &(dyn Error + 'static)) -> String {
 /// # Errors
 /// [`ClusterError`] when there is no usable configuration.
 pub async fn connect(file: Option<&Path>) -> Result<Client, ClusterError> {
+    Ok(connect_to(file, None).await?.client)
+}
+
+/// A cluster that can be talked to.
+pub struct Connected {
+    /// By which it is asked.
+    pub client: Client,
+    /// The URL of its API server.
+    pub address: String,
+}
+
+/// The same with this context of the kubeconfig, in place of its current one.
+///
+/// # Errors
+/// As for [`connect`], and when there is no such context.
+pub async fn connect_to(file: Option<&Path>, context: Option<&str>) -> Result<Connected, ClusterError> {
+    let options =
+        KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
     let config = match file {
         Some(file) => {
             let failed = |error: &dyn std::fmt::Display| {
                 ClusterError(format!("--kubeconfig {}: {error}", file.display()))
             };
             let kubeconfig = Kubeconfig::read_from(file).map_err(|error| failed(&error))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(|error| failed(&error))?
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| failed(&error))?
         }
+        None if context.is_some() => Config::from_kubeconfig(&options)
+            .await
+            .map_err(|error| ClusterError(format!("--context {}: {error}", context.unwrap_or_default())))?,
         None => Config::infer().await.map_err(|error| {
             ClusterError(format!("there is no cluster to connect to: {error}; give --kubeconfig FILE"))
         })?,
     };
-    Client::try_from(config)
-        .map_err(|error| ClusterError(format!("the connection to the cluster cannot be set up: {error}")))
+    let address = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let client = Client::try_from(config)
+        .map_err(|error| ClusterError(format!("the connection to the cluster cannot be set up: {error}")))?;
+    Ok(Connected { client, address })
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@
 //!
 //! # Core and edges
 //!
-//! `image`, `credential`, `workload`, `api`, `policy`, `admission`, `certificate` and the small rooms that they
+//! `image`, `credential`, `workload`, `api`, `policy`, `admission`, `survey`, `certificate` and the small rooms that they
 //! share (`text`, `nearest`, `yaml`, `junit`) are the core: values in, values out; no async, no I/O, no clock,
 //! no log. Everything else is an edge. Edges use the core and the ports of `review`, never each other;
 //! [`app`] wires them. `tests/it/layering.rs` holds us to it.
@@ -64,9 +64,12 @@ pub mod policy;
 pub mod policy_files;
 pub mod policy_reference;
 pub mod policy_test;
+mod progress;
 pub mod registry;
 pub mod review;
+pub mod scan;
 pub mod server;
+pub mod survey;
 pub mod telemetry;
 mod text;
 pub mod workload;

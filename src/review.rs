@@ -141,12 +141,32 @@ pub fn nodes(platforms: Option<Vec<Platform>>) -> Nodes {
 }
 
 impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
-    /// Resolves the images of `workload` side by side, then evaluates `policies` once.
+    /// Resolves the images of `workload` that a policy needs side by side, then evaluates `policies` once.
     pub async fn review(&self, workload: &Workload, policies: &PolicySet, at: Circumstances<'_>) -> Review {
+        let namespace = at.namespace;
+        let wanted = |usage: &_| policies.needs_image(workload, usage, namespace);
+        self.review_with(wanted, workload, policies, at).await
+    }
+
+    /// The same with every image looked at, for those who tell of more than the verdict.
+    pub async fn review_whole(
+        &self,
+        workload: &Workload,
+        policies: &PolicySet,
+        at: Circumstances<'_>,
+    ) -> Review {
+        self.review_with(|_| true, workload, policies, at).await
+    }
+
+    async fn review_with(
+        &self,
+        wanted: impl Fn(&ImageUse) -> bool,
+        workload: &Workload,
+        policies: &PolicySet,
+        at: Circumstances<'_>,
+    ) -> Review {
         let started = Instant::now();
-        let facts = self
-            .facts(workload, |usage| policies.needs_image(workload, usage, at.namespace), at.deadline)
-            .await;
+        let facts = self.facts(workload, wanted, at.deadline).await;
         let resolving = started.elapsed();
         let verdict = policies.evaluate(&Subject {
             workload,

@@ -17,7 +17,7 @@ mod prune;
 use super::API_VERSION;
 use crate::text;
 use crate::workload::{Fields, InvalidWorkload, Workload};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Sub-resources that cannot change which images run, or with what: passed over.
@@ -204,6 +204,20 @@ pub fn attributes(request: Value) -> Value {
     attributes.retain(|key, value| !value.is_null() && !matches!(key.as_str(), "object" | "oldObject"));
     complete(&mut attributes, &ATTRIBUTES);
     Value::Object(attributes)
+}
+
+/// The request with which the API server would ask about the creation of `workload`, for front doors without one.
+#[must_use]
+pub fn creation(workload: &Workload) -> Value {
+    let (group, version) = workload.api_version.split_once('/').unwrap_or(("", &workload.api_version));
+    let kind = json!({ "group": group, "version": version, "kind": workload.kind });
+    // The plural of every kind that carries Pods.
+    let plural = format!("{}s", workload.kind.to_lowercase());
+    let resource = json!({ "group": group, "version": version, "resource": plural });
+    attributes(json!({
+        "operation": "CREATE", "name": workload.name, "namespace": workload.namespace,
+        "kind": kind, "requestKind": kind, "resource": resource, "requestResource": resource,
+    }))
 }
 
 impl From<InvalidWorkload> for InvalidReview {

@@ -1,6 +1,7 @@
 //! `hullmark serve`: everything is read and checked before a port is opened, then served until a signal.
 
 mod identity;
+mod news;
 mod recorder;
 mod sources;
 mod warm;
@@ -17,8 +18,9 @@ use crate::{
 };
 use anyhow::Context;
 use identity::Identity;
+use news::Teller;
 pub use recorder::Recorder;
-use sources::Sources;
+use sources::{News, Sources};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -70,8 +72,7 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Runnin
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
-    let events = sources.client.clone().map(Events::write);
-    let recorder = Arc::new(Recorder::new(VERSION).writing(events).logging(dropped));
+    let recorder = Arc::new(Recorder::new(VERSION).writing(teller(args, &sources)).logging(dropped));
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
     let registry = Registry::new(settings(args, observer, &recorder)?)?;
@@ -116,6 +117,19 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<Runnin
     announce(args, &running, &certificates, news.policies());
     tokio::spawn(news.tell(running.readiness.clone(), recorder));
     Ok(running)
+}
+
+/// Tells the cluster what was found, if there is one.
+fn teller(args: &ServeArgs, sources: &Sources) -> Option<Teller> {
+    let (Some(client), News::Cluster(watched)) = (sources.client.clone(), &sources.news) else { return None };
+    let events = Events::write(client, own_name(args), now);
+    Some(Teller { events, policies: watched.state.clone(), findings: args.reporting.events })
+}
+
+/// What tells this replica from the others: the Pod's name, else this process of this host.
+fn own_name(args: &ServeArgs) -> String {
+    let host = || std::env::var("HOSTNAME").unwrap_or_else(|_| "hullmark".to_owned());
+    args.reporting.own_name.clone().unwrap_or_else(|| format!("{}-{}", host(), std::process::id()))
 }
 
 fn settings(

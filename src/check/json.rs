@@ -1,8 +1,11 @@
 //! A check for a program. Names are lower camel case; `schemaVersion` grows when a field changes its
 //! meaning or goes, not when one is added.
 
-use super::{Judged, Outcome};
-use crate::policy::{Fact, Finding, FindingKind};
+use super::Judged;
+use crate::{
+    policy::Finding,
+    survey::{Outcome, json},
+};
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -34,58 +37,16 @@ fn object(one: &Judged) -> Value {
         "kind": workload.kind,
         "namespace": workload.namespace,
         "name": workload.name,
-        "outcome": outcome(one.outcome()),
+        "outcome": one.outcome().as_str(),
         "policies": one.review.verdict.policies,
-        "images": one.review.facts.iter().map(image).collect::<Vec<_>>(),
+        "images": one.review.facts.iter().map(json::image).collect::<Vec<_>>(),
         "findings": one.findings().iter().map(|found| finding(one, found)).collect::<Vec<_>>(),
     })
 }
 
-fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::NotChecked => "notChecked",
-        other => other.as_str(),
-    }
-}
-
-/// An image without a digest and without an error was not looked at: no policy needed it.
-fn image(fact: &Fact) -> Value {
-    let reference = fact.usage.reference.as_ref().ok().map(ToString::to_string);
-    let resolved = fact.image.as_ref().and_then(|image| image.as_ref().ok());
-    let error = fact.image.as_ref().and_then(|image| image.as_ref().err());
-    json!({
-        "use": fact.usage.kind.as_str(),
-        "container": fact.usage.name,
-        "fieldPath": fact.usage.field_path,
-        "image": fact.usage.image,
-        "reference": reference,
-        "digest": resolved.map(|image| image.digest.to_string()),
-        "platforms": resolved.map(|image| {
-            image.platforms.iter().filter_map(|one| one.platform.as_ref()).map(ToString::to_string).collect::<Vec<_>>()
-        }),
-        "error": error.map(|error| json!({ "kind": error.kind.as_str(), "detail": error.detail })),
-    })
-}
-
+/// A finding, and the line of the image that it is about.
 fn finding(one: &Judged, finding: &Finding) -> Value {
-    let unresolved = match finding.kind {
-        FindingKind::Unresolved(kind) | FindingKind::Stale(kind) => Some(kind.as_str()),
-        FindingKind::Violation | FindingKind::EvaluationError => None,
-    };
-    json!({
-        "policy": finding.policy,
-        "rule": finding.rule,
-        "kind": finding.kind.as_str(),
-        "unresolvedKind": unresolved,
-        "action": finding.enforcement.as_str(),
-        "use": finding.use_kind.as_str(),
-        "container": finding.container,
-        "fieldPath": finding.field_path,
-        "line": one.line(finding),
-        "image": finding.image,
-        "platforms": finding.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "found": finding.found,
-        "wanted": finding.wanted,
-        "message": finding.message,
-    })
+    let mut value = json::finding(finding);
+    value["line"] = one.line(finding).into();
+    value
 }

@@ -1,8 +1,9 @@
 //! A check for a person: a row for each object, what was found under it, and the sum at the end.
 
-use super::{Judged, Outcome};
+use super::Judged;
 use crate::{
     policy::{Enforcement, Remark},
+    survey::Outcome,
     text::{clean, count},
 };
 use std::fmt::Write;
@@ -18,7 +19,7 @@ pub(super) fn text(judged: &[Judged], passed_over: usize) -> String {
     let mut text = String::new();
     for (one, title) in judged.iter().zip(&titles) {
         let place = clean(&format!("{}:{}", one.object.file, one.object.line), 300);
-        let _ = writeln!(text, "{:<11}  {title:<width$}  {place}", one.outcome().as_str());
+        let _ = writeln!(text, "{:<11}  {title:<width$}  {place}", one.outcome().words());
         for remark in Remark::all(one.findings()) {
             let mark = match remark.finding.enforcement {
                 Enforcement::Deny => "deny",
@@ -50,7 +51,7 @@ fn sum(judged: &[Judged], passed_over: usize) -> String {
         .into_iter()
         .map(|outcome| (judged.iter().filter(|one| one.outcome() == outcome).count(), outcome))
         .filter(|(n, _)| *n > 0)
-        .map(|(n, outcome)| format!("{n} {}", outcome.as_str()))
+        .map(|(n, outcome)| format!("{n} {}", outcome.words()))
         .collect();
     let (objects, images) = (count(judged.len(), "object"), count(images, "image"));
     format!("{objects}, {images}: {}{others}", parts.join(", "))

@@ -1,10 +1,15 @@
 //! The platforms of the cluster's nodes, from the labels that kubelets set.
 
-use super::follow::{Change, follow};
+use super::{
+    ClusterError,
+    follow::{Change, follow},
+    why,
+};
 use crate::{image::Platform, review::Nodes};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client, ResourceExt,
+    api::ListParams,
     core::PartialObjectMeta,
     runtime::watcher::{self, watcher},
 };
@@ -26,6 +31,18 @@ pub fn watch(client: Client) -> Nodes {
         .await;
     });
     nodes
+}
+
+/// The platforms of the nodes as they are now; none while none is known.
+///
+/// # Errors
+/// [`ClusterError`] when the API server does not give the nodes.
+pub async fn platforms(client: Client) -> Result<Option<Vec<Platform>>, ClusterError> {
+    let nodes = Api::<Node>::all(client).list_metadata(&ListParams::default()).await;
+    let nodes = nodes.map_err(|error| ClusterError(format!("nodes cannot be listed: {}", why(&error))))?;
+    let mut known = BTreeMap::new();
+    apply(&mut known, Change::All(nodes.items));
+    Ok(distinct(&known))
 }
 
 fn apply(known: &mut BTreeMap<String, Platform>, change: Change<PartialObjectMeta<Node>>) {

@@ -21,7 +21,7 @@ use crate::{
 use jiff::Timestamp;
 use kube::{
     Api, Client, Resource,
-    api::{ApiResource, DynamicObject},
+    api::{ApiResource, DynamicObject, ListParams},
     runtime::watcher::{self, watcher},
 };
 use serde_json::Value;
@@ -60,6 +60,17 @@ pub struct State {
     pub refused: Vec<String>,
     /// Exceptions that have ended.
     pub expired: Vec<String>,
+    /// The API server's ids of the policies, by name; `namespace/name` for a namespaced one.
+    pub uids: BTreeMap<String, String>,
+}
+
+/// What becomes of the status of policies and exceptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statuses {
+    /// It is kept: the word of whoever judges by them.
+    Keep,
+    /// It is left alone: whoever only looks has no say.
+    Leave,
 }
 
 /// A document by its kind, namespace and name.
@@ -80,7 +91,7 @@ struct Kind {
 
 /// Watches for as long as somebody receives the policies. `now` is the wall clock.
 #[must_use]
-pub fn watch(client: &Client, defaults: Defaults, now: fn() -> Timestamp) -> Watched {
+pub fn watch(client: &Client, defaults: Defaults, now: fn() -> Timestamp, statuses: Statuses) -> Watched {
     let (changes, received) = mpsc::unbounded_channel();
     for kind in kinds() {
         let watched = watcher(
@@ -101,6 +112,7 @@ pub fn watch(client: &Client, defaults: Defaults, now: fn() -> Timestamp) -> Wat
     let keeper = Keeper {
         client: client.clone(),
         defaults,
+        statuses,
         now,
         documents: BTreeMap::new(),
         listed: Vec::new(),
@@ -112,6 +124,29 @@ pub fn watch(client: &Client, defaults: Defaults, now: fn() -> Timestamp) -> Wat
     };
     tokio::spawn(keeper.run(received));
     Watched { policies: receive_policies, state: receive_state }
+}
+
+/// Asks for a policy of each kind, so that what is wrong is told at once and in the API server's words.
+///
+/// # Errors
+/// [`ClusterError`] when the kinds are not there, or may not be read.
+pub async fn readable(client: &Client) -> Result<(), ClusterError> {
+    for kind in kinds() {
+        let api = Api::<DynamicObject>::all_with(client.clone(), &kind.resource);
+        match api.list(&ListParams::default().limit(1)).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                return Err(ClusterError(format!(
+                    "the cluster does not know {}: Hullmark is not installed there; give --policies DIR",
+                    kind.name
+                )));
+            }
+            Err(error) => {
+                return Err(ClusterError(format!("{} cannot be listed: {}", kind.name, why(&error))));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Watched {
@@ -146,6 +181,7 @@ fn kinds() -> [Kind; 3] {
 struct Keeper<T> {
     client: Client,
     defaults: Defaults,
+    statuses: Statuses,
     now: fn() -> Timestamp,
     documents: BTreeMap<Key, DynamicObject>,
     /// The kinds of which all documents are known.
@@ -229,12 +265,24 @@ impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
             exceptions: holding.count(),
             refused: refused.values().filter_map(|errors| Some(errors.first()?.to_string())).collect(),
             expired,
+            uids: self.uids(),
         };
         self.tell(&state);
         if is_new {
             self.policies.send_replace(Arc::clone(&set));
         }
         self.state.send_replace(state);
+        if self.statuses == Statuses::Keep {
+            self.keep_statuses(&set, &refused, now).await;
+        }
+    }
+
+    async fn keep_statuses(
+        &self,
+        set: &PolicySet,
+        refused: &BTreeMap<usize, Vec<PolicyError>>,
+        now: Timestamp,
+    ) {
         for (i, (key, object)) in self.documents.iter().enumerate() {
             let errors = refused.get(&i).map(Vec::as_slice).unwrap_or_default();
             let exception = set.exceptions().find(|one| is_named(one.name, key));
@@ -247,6 +295,11 @@ impl<T: Fn(parameters::Told) + Clone + Send + Sync + 'static> Keeper<T> {
                 tracing::warn!(policy = name(key), error = why(&error), "cannot write a status");
             }
         }
+    }
+
+    fn uids(&self) -> BTreeMap<String, String> {
+        let policies = self.documents.iter().filter(|(key, _)| is_policy(key));
+        policies.filter_map(|(key, object)| Some((name(key), object.metadata.uid.clone()?))).collect()
     }
 
     /// Says what has changed, once.

@@ -150,6 +150,12 @@ pub(super) fn from_transport(host: &str, error: &reqwest::Error) -> Unresolved {
             failure(Timeout, host, format!("{host} stalled: it sent nothing for too long"))
         };
     }
+    if is_unasked(error) {
+        let detail = format!(
+            "{host} ends its HTTP/2 connections before it comes to a request; is it being restarted?"
+        );
+        return failure(Unreachable, host, detail);
+    }
     let io = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     let detail = match io {
         Some(io::ErrorKind::ConnectionRefused) => format!("{host} refused the connection"),

@@ -15,7 +15,7 @@ use super::{
     pools::Pools,
     proxy::Proxies,
     redirect,
-    weather::Weather,
+    weather::{Repeats, Weather},
 };
 use crate::image::{Unresolved, UnresolvedKind};
 use reqwest::{
@@ -211,19 +211,18 @@ impl Transport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Unresolved> {
         let (profile, limits) = self.hosts().manners(url, outgoing.via);
-        let mut nth = 0;
+        let mut repeats = Repeats::default();
         loop {
             let request = self.request(outgoing, url, &profile, authorization)?;
             let pass = self.weather.enter(host, limits, outgoing.deadline).await?;
             let started = Instant::now();
             let result = self.once(outgoing, request, url, host).await;
             let outcome = answer::outcome(&result);
-            let wait = pass.tell(&outcome, nth, started.elapsed(), outgoing.deadline);
+            let wait = pass.tell(&outcome, &mut repeats, started.elapsed(), outgoing.deadline);
             let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else {
                 return result.map_err(|failed| failed.why);
             };
             sleep(wait).await;
-            nth += 1;
         }
     }
 

@@ -28,8 +28,8 @@ const IN_FLIGHT: usize = 32;
 /// Failures in a row after which a host is left alone, and for how long.
 const FAILURES: u32 = 5;
 const LEFT_ALONE: Duration = Duration::from_secs(10);
-/// Tries of a request that no connection came to: a server may end each after a few.
-const UNASKED_TRIES: usize = 20;
+/// Further tries of a request that no connection came to: a server may end each after a few.
+const UNASKED_TRIES: usize = 10;
 /// Tries beyond the first that can be saved up, in fifths.
 const SAVINGS: u32 = 50;
 const PRICE: u32 = 5;
@@ -60,6 +60,15 @@ struct Host {
     slots: Arc<Semaphore>,
     in_flight: usize,
     tries: usize,
+}
+
+/// How often a request was sent, beyond the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Repeats {
+    /// Because no connection came to it.
+    unasked: usize,
+    /// For any other reason.
+    failed: usize,
 }
 
 /// The right to ask a host once.
@@ -165,12 +174,12 @@ impl Host {
 }
 
 impl Pass {
-    /// Notes what became of the request, the `nth` try (from 0), which took `elapsed`. Some: try again after
-    /// this time.
+    /// Notes what became of the request, which took `elapsed` this time. Some: try again after this time, which is
+    /// counted among its `repeats`.
     pub(super) fn tell(
         self,
         outcome: &Outcome,
-        nth: usize,
+        repeats: &mut Repeats,
         elapsed: Duration,
         deadline: Instant,
     ) -> Option<Duration> {
@@ -178,9 +187,12 @@ impl Pass {
         let mut sky = self.host.sky();
         sky.note(outcome, now - elapsed, now);
         if *outcome == Outcome::Unasked {
-            return (nth < UNASKED_TRIES).then_some(Duration::ZERO);
+            repeats.unasked += 1;
+            return (repeats.unasked <= UNASKED_TRIES).then_some(Duration::ZERO);
         }
-        let wait = wait(outcome, nth, elapsed, random()).filter(|_| nth + 1 < self.host.tries)?;
+        let nth = repeats.failed;
+        repeats.failed += 1;
+        let wait = wait(outcome, nth, elapsed, random()).filter(|_| repeats.failed < self.host.tries)?;
         (has_time(wait, deadline) && sky.pay()).then_some(wait)
     }
 }

@@ -23,10 +23,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["api", "image", "text", "nearest", "workload", "yaml"]),
     ("policy_reference", &["api", "crds", "policy"]),
     ("admission", &["image", "policy", "text", "workload"]),
+    ("survey", &["api", "image", "policy", "text", "workload"]),
     // The use case, and the ports that edges implement.
     ("review", CORE),
     ("certificate", &[]),
     ("flight", &[]),
+    ("progress", &["text"]),
     // The command line: values, parsed.
     ("cli", &["image", "policy"]),
     // Edges: the core and review, never each other.
@@ -39,6 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", CORE_AND_REVIEW),
     // Commands: edges that are told by the command line what to do.
     ("check", COMMAND),
+    ("scan", COMMAND),
     ("inspect", COMMAND),
     ("policy_test", COMMAND),
 ];
@@ -56,6 +59,7 @@ const CORE: &[&str] = &[
     "policy",
     "policy_reference",
     "admission",
+    "survey",
 ];
 const CORE_AND_REVIEW: &[&str] = &[
     "text",
@@ -67,6 +71,7 @@ const CORE_AND_REVIEW: &[&str] = &[
     "workload",
     "policy",
     "admission",
+    "survey",
     "review",
     "certificate",
     "flight",
@@ -82,16 +87,18 @@ const COMMAND: &[&str] = &[
     "workload",
     "policy",
     "admission",
+    "survey",
     "review",
     "cli",
     "policy_files",
+    "progress",
 ];
 
 /// The modules that wire everything: they may name all.
 const WIRING: &[&str] = &["lib", "main", "app", "demo"];
 
 /// Commands end with a text for a person, so they may have untyped errors, as the wiring may.
-const COMMANDS: &[&str] = &["check", "inspect", "policy_test"];
+const COMMANDS: &[&str] = &["check", "inspect", "policy_test", "scan"];
 
 /// What pure code must not name: runtimes, sockets, clocks, logs, terminals. The address types of
 /// `std::net` are values and may be named; what opens a socket may not.

@@ -5,6 +5,7 @@
 mod cache;
 mod content;
 mod faults;
+mod http2;
 mod lies;
 mod mirrors;
 mod protocol;

@@ -1,9 +1,7 @@
 //! What the server and the registry edge tell, as log lines, metrics and Events.
 
+use super::news::Teller;
 use crate::{
-    admission::Mode,
-    cluster::events::{BrokenGlass, Events},
-    policy::Enforcement,
     registry::{CacheSize, Exchange, Lookup, Registry, SharedLookup},
     server::{Observe, Reviewed},
     telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, log},
@@ -15,7 +13,7 @@ use std::sync::OnceLock;
 pub struct Recorder {
     /// The metrics of this process.
     pub metrics: Metrics,
-    events: Option<Events>,
+    events: Option<Teller>,
     registry: OnceLock<Registry>,
     lines_dropped: log::Dropped,
 }
@@ -71,7 +69,7 @@ impl Recorder {
         });
     }
 
-    pub(super) fn writing(mut self, events: Option<Events>) -> Self {
+    pub(super) fn writing(mut self, events: Option<Teller>) -> Self {
         self.events = events;
         self
     }
@@ -83,27 +81,12 @@ impl Recorder {
     }
 }
 
-/// What an Event says of a request for which the glass was broken; none for others, and for dry runs.
-fn broken_glass(reviewed: &Reviewed<'_>) -> Option<BrokenGlass> {
-    let Reviewed { request, review, .. } = *reviewed;
-    if reviewed.mode != Mode::BreakGlass || request.dry_run {
-        return None;
-    }
-    let denials = review.into_iter().flat_map(|review| review.verdict.with(Enforcement::Deny));
-    Some(BrokenGlass {
-        namespace: request.namespace.clone()?,
-        name: request.name.clone(),
-        user: request.user.clone(),
-        findings: denials.map(|finding| finding.message.clone()).collect(),
-    })
-}
-
 impl Observe for Recorder {
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
         let Reviewed { request, review, answer, mode, reading, elapsed } = *reviewed;
         telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, reading, elapsed });
-        if let (Some(events), Some(glass)) = (&self.events, broken_glass(reviewed)) {
-            events.broken_glass(glass);
+        if let Some(events) = &self.events {
+            events.tell(reviewed);
         }
     }
 
@@ -125,7 +108,7 @@ impl Observe for Recorder {
             self.metrics.kept(Kept { documents, bytes, claims, evictions });
         }
         self.metrics.dropped(Queue::Log, self.lines_dropped.total());
-        self.metrics.dropped(Queue::Events, self.events.as_ref().map_or(0, Events::dropped));
+        self.metrics.dropped(Queue::Events, self.events.as_ref().map_or(0, |told| told.events.dropped()));
         self.metrics.exposition()
     }
 }

@@ -7,7 +7,8 @@ use crate::{
     cluster::{
         self,
         namespaces::Namespaces,
-        nodes, policies,
+        nodes,
+        policies::{self, Statuses},
         pull_secrets::{PullSecrets, Scope},
     },
     credential::Credentials,
@@ -77,7 +78,7 @@ impl Sources {
 
     async fn cluster(args: &ClusterArgs, platforms: Nodes) -> Result<Self> {
         let client = cluster::connect(args.kubeconfig.as_deref()).await?;
-        let mut watched = policies::watch(&client, defaults(args)?, now);
+        let mut watched = policies::watch(&client, defaults(args)?, now, Statuses::Keep);
         let namespaces = Namespaces::watch(client.clone());
         let is_given = platforms.borrow().is_some();
         let nodes =

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::CacheArgs,
-    cluster::pods,
+    cluster::workloads,
     policy::PolicySet,
     review::{FindCredentials, ResolveImage, Reviewer},
     workload::Workload,
@@ -88,7 +88,7 @@ impl Plan {
         let started = Instant::now();
         let mut workloads = self.listed;
         if let Some(client) = self.client {
-            match pods::running(client).await {
+            match workloads::pods(&client, None).await {
                 Ok(pods) => workloads.extend(distinct(&pods)),
                 Err(error) => {
                     let error = error.to_string();

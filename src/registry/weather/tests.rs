@@ -112,9 +112,10 @@ async fn a_host_has_limits_of_its_own() {
     let failed = weather.enter("reg.io", limits, soon()).await.err().unwrap();
     assert!(failed.detail.starts_with("1 requests to reg.io are under way"), "{failed}");
     let deadline = Instant::now() + 10 * SECOND;
-    assert!(only.tell(&Outcome::Overloaded, 0, Duration::ZERO, deadline).is_some());
+    let mut repeats = Repeats::default();
+    assert!(only.tell(&Outcome::Overloaded, &mut repeats, Duration::ZERO, deadline).is_some());
     let again = weather.enter("reg.io", limits, soon()).await.ok().unwrap();
-    assert_eq!(again.tell(&Outcome::Overloaded, 1, Duration::ZERO, deadline), None, "two tries");
+    assert_eq!(again.tell(&Outcome::Overloaded, &mut repeats, Duration::ZERO, deadline), None, "two tries");
     let _held = weather.enter("reg.io", limits, soon()).await.ok().unwrap();
     weather.forget();
     let more = Limits { in_flight: Some(2), tries: None };
@@ -127,7 +128,7 @@ async fn there_must_be_time_for_another_try() {
     let now = Instant::now();
     let tell = async |outcome: Outcome, left: Duration| {
         let pass = weather.enter("reg.io", Limits::default(), now + SECOND).await.ok().unwrap();
-        pass.tell(&outcome, 0, Duration::ZERO, now + left)
+        pass.tell(&outcome, &mut Repeats::default(), Duration::ZERO, now + left)
     };
     assert_eq!(tell(broken(), SECOND).await, Some(Duration::ZERO));
     assert_eq!(tell(broken(), FOR_AN_ANSWER).await, None);
@@ -155,13 +156,21 @@ async fn requests_that_fail_together_are_one_failure() {
 async fn what_no_connection_came_to_costs_nothing() {
     let weather = Weather::new();
     let deadline = Instant::now() + 10 * SECOND;
-    for nth in 0..=UNASKED_TRIES {
+    let mut repeats = Repeats::default();
+    let mut tell = async |outcome: Outcome| {
         let pass = weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap();
+        pass.tell(&outcome, &mut repeats, Duration::ZERO, deadline)
+    };
+    for nth in 0..=UNASKED_TRIES {
         let again = (nth < UNASKED_TRIES).then_some(Duration::ZERO);
-        assert_eq!(pass.tell(&Outcome::Unasked, nth, Duration::ZERO, deadline), again);
+        assert_eq!(tell(Outcome::Unasked).await, again, "{nth}");
     }
-    let pass = weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap();
-    assert_eq!(pass.tell(&broken(), 0, Duration::ZERO, deadline), Some(Duration::ZERO), "nothing was paid");
+    assert_eq!(tell(broken()).await, Some(Duration::ZERO), "another failure is still tried again");
+    assert_eq!(tell(broken()).await, None, "once");
+    assert_eq!(
+        weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap().host.sky().savings,
+        SAVINGS - PRICE
+    );
 }
 
 #[tokio::test]
@@ -171,7 +180,7 @@ async fn a_short_pause_is_waited_for_by_all() {
     let deadline = start + 5 * SECOND;
     let pass = weather.enter("reg.io", Limits::default(), deadline).await.ok().unwrap();
     let pause = Outcome::Paused(429, Some(SECOND));
-    assert!(pass.tell(&pause, 0, Duration::ZERO, deadline).is_some());
+    assert!(pass.tell(&pause, &mut Repeats::default(), Duration::ZERO, deadline).is_some());
     assert!(weather.enter("reg.io", Limits::default(), deadline).await.is_ok());
     assert!(start.elapsed() >= SECOND);
 }

@@ -54,11 +54,13 @@ const WEBHOOK: [&str; 2] = [
 ];
 const AUTHORITY: [&str; 2] =
     ["hullmark: create secrets", "hullmark: get,update secrets named hullmark-authority"];
+const EVENTS: &str = "everywhere: create,patch events";
 const PULL_SECRETS: &str = "everywhere: get secrets,serviceaccounts";
 
 #[test]
 fn each_mode_gives_what_it_needs_and_no_more() {
-    let default = [&KINDS[..], &WEBHOOK, &AUTHORITY, &[NAMESPACES, NODES, PARAMETERS, PULL_SECRETS]].concat();
+    let default =
+        [&KINDS[..], &WEBHOOK, &AUTHORITY, &[NAMESPACES, NODES, PARAMETERS, EVENTS, PULL_SECRETS]].concat();
     let without = |gone: &[&'static str]| {
         default.iter().copied().filter(|rule| !gone.contains(rule)).collect::<Vec<_>>()
     };
@@ -98,7 +100,8 @@ fn each_mode_gives_what_it_needs_and_no_more() {
             &["pin=true"],
             with(&["everywhere: create,patch mutatingwebhookconfigurations named hullmark"]),
         ),
-        ("break glass", &[BREAK_GLASS], with(&["everywhere: create,patch events"])),
+        ("no events", &["events.enabled=false"], without(&[EVENTS])),
+        ("no events but of broken glass", &["events.enabled=false", BREAK_GLASS], default.clone()),
         ("cert-manager", &[CERT_MANAGER], without(&[&WEBHOOK[..], &AUTHORITY].concat())),
     ];
     for (name, values, expected) in rows {

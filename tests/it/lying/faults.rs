@@ -4,6 +4,7 @@
 use super::{
     Reply, Seen, Server, Shelf,
     content::{CONFIG, INDEX, MANIFEST, manifest},
+    http2::going_away,
 };
 use crate::{
     serve::{
@@ -183,7 +184,7 @@ async fn of_tls() -> Vec<Fault> {
     vec![
         Fault { name: "http on a TLS port", host: plain.authority(), told: Some("does not speak TLS") },
         Fault { name: "a bad certificate", host: unknown.authority(), told: Some("an unknown issuer") },
-        Fault { name: "HTTP/2 GOAWAY", host: going_away().await, told: Some("broke the exchange off") },
+        Fault { name: "HTTP/2 GOAWAY", host: going_away().await, told: Some("ends its HTTP/2 connections") },
     ]
 }
 
@@ -196,27 +197,6 @@ async fn resetting() -> String {
             let _ = stream.read(&mut [0; 16]).await;
             // Bytes that nobody reads, and no waiting: the kernel sends a reset.
             let _ = stream.set_zero_linger();
-        }
-    });
-    host
-}
-
-/// Speaks HTTP/2 only to say that it goes away.
-async fn going_away() -> String {
-    use tokio::io::AsyncWriteExt;
-    let acceptor = Authority::new().leaf().acceptor_for(&["h2"]);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            // RFC 9113: an empty SETTINGS frame, then GOAWAY: no stream was processed, no error.
-            let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-            let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-            let _ = stream.write_all(&[&settings[..], &goaway[..]].concat()).await;
-            let _ = stream.flush().await;
-            let _ = stream.read(&mut [0; 1024]).await;
-            let _ = stream.shutdown().await;
         }
     });
     host

@@ -121,6 +121,11 @@ impl Reply {
             .with("www-authenticate", challenge)
     }
 
+    /// Status, headers and body, for a server that speaks otherwise.
+    pub(super) fn into_parts(self) -> (u16, Vec<(String, String)>, Vec<u8>) {
+        (self.status, self.headers, self.body)
+    }
+
     fn head(&self) -> String {
         let mut head = format!("HTTP/1.1 {} X\r\nconnection: close\r\n", self.status);
         for (name, value) in &self.headers {

@@ -1,32 +1,34 @@
-//! How far a check is, on a terminal that can be written over.
+//! How far a command is, on a terminal that can be written over.
 
 use crate::text::count;
 use std::io::Write;
 
-/// With fewer images a check ends before anyone wonders.
+/// With fewer things a command ends before anyone wonders.
 const MANY: usize = 10;
 
 /// A line that is written over. Nothing is written where there is no terminal, or little to wait for.
-pub(super) struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     terminal: Option<&'a mut dyn Write>,
     done: usize,
     of: usize,
+    /// What is counted: `image`.
+    thing: &'static str,
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(terminal: Option<&'a mut dyn Write>, of: usize) -> Self {
-        let mut progress = Self { terminal: terminal.filter(|_| of >= MANY), done: 0, of };
+    pub(crate) fn new(terminal: Option<&'a mut dyn Write>, of: usize, thing: &'static str) -> Self {
+        let mut progress = Self { terminal: terminal.filter(|_| of >= MANY), done: 0, of, thing };
         progress.add(0);
         progress
     }
 
-    pub(super) fn add(&mut self, images: usize) {
-        self.done += images;
-        let line = format!("{} of {} looked at", self.done, count(self.of, "image"));
+    pub(crate) fn add(&mut self, more: usize) {
+        self.done += more;
+        let line = format!("{} of {} looked at", self.done, count(self.of, self.thing));
         self.write(&line);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.write("");
     }
 
@@ -44,7 +46,7 @@ mod tests {
 
     fn shown(images: usize) -> String {
         let mut terminal = Vec::new();
-        let mut progress = Progress::new(Some(&mut terminal), images);
+        let mut progress = Progress::new(Some(&mut terminal), images, "image");
         progress.add(images);
         progress.clear();
         String::from_utf8(terminal).unwrap()

@@ -1,0 +1,211 @@
+//! `hullmark scan`: judges what runs in a cluster, by its policies or by ones that are not installed yet.
+//!
+//! In go the Pods and templates that are there; out comes a [`Survey`], told to a person (a table, a page) or to a
+//! program (JSON, SARIF). Each object goes through the same review as at admission, as if it were created now. What
+//! surprises: every image is looked at, needed by a policy or not, since drift and age are told too; and a template
+//! that a controller made (a `ReplicaSet` of a `Deployment`) is passed over, since its owner is looked at.
+
+use crate::{
+    admission,
+    cli::{ScanArgs, ScanOutput},
+    policy::PolicySet,
+    progress::Progress,
+    review::{Circumstances, FindCredentials, KnowNamespaces, ResolveImage, Reviewer},
+    survey::{self, ObjectRef, Policy, Survey, Surveyed},
+    workload::Workload,
+};
+use anyhow::Result;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::{collections::HashMap, io::Write, process::ExitCode, time::Duration};
+use tokio::time::Instant;
+
+/// A Pod that would be refused now.
+const DENIED: u8 = 1;
+/// Objects that are judged side by side; their images share what is asked of a registry.
+const SIDE_BY_SIDE: usize = 8;
+/// Controllers of controllers; more is a circle.
+const MAX_OWNERS: usize = 8;
+
+/// What there is to judge, and by what.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// Pods and templates, whole.
+    pub objects: Vec<Value>,
+    /// The policies.
+    pub policies: &'a PolicySet,
+    /// Where they come from: `cluster`, or a folder.
+    pub policy_source: String,
+    /// The cluster, as people know it.
+    pub cluster: String,
+    /// The namespaces with their labels.
+    pub namespaces: &'a dyn KnowNamespaces,
+    /// Namespaces that are not judged.
+    pub exempt: &'a [String],
+    /// Since when the webhook is called; none: nobody calls it.
+    pub webhook_since: Option<Timestamp>,
+    /// What could not be seen.
+    pub notes: Vec<String>,
+    /// The wall clock.
+    pub now: Timestamp,
+    /// How long an object's images may take.
+    pub patience: Duration,
+}
+
+/// Looks at everything in `scene`; `progress` is a terminal to tell how far it is.
+pub async fn look<R: ResolveImage, C: FindCredentials>(
+    reviewer: &Reviewer<R, C>,
+    scene: Scene<'_>,
+    progress: Option<&mut dyn Write>,
+) -> Survey {
+    let owners = Owners::of(&scene.objects);
+    let is_exempt = |object: &Value| {
+        object["metadata"]["namespace"]
+            .as_str()
+            .is_some_and(|name| scene.exempt.iter().any(|one| one == name))
+    };
+    let (exempt, judged): (Vec<&Value>, Vec<&Value>) = scene
+        .objects
+        .iter()
+        .filter(|object| object["kind"] == "Pod" || survey::controller(object).is_none())
+        .partition(|object| is_exempt(object));
+    let mut progress = Progress::new(progress, judged.len(), "object");
+    let mut reviews = stream::iter(judged)
+        .map(|object| judge(reviewer, &scene, &owners, object))
+        .buffer_unordered(SIDE_BY_SIDE);
+    let (mut objects, mut notes) = (Vec::new(), scene.notes.clone());
+    while let Some(one) = reviews.next().await {
+        progress.add(1);
+        match one {
+            Ok(Some(one)) => objects.push(one),
+            Ok(None) => {}
+            Err(note) => notes.push(note),
+        }
+    }
+    drop(reviews);
+    progress.clear();
+    objects.sort_by(|a, b| key(a).cmp(&key(b)));
+    Survey {
+        at: scene.now,
+        cluster: scene.cluster,
+        policy_source: scene.policy_source,
+        policies: Policy::of(scene.policies),
+        objects,
+        exempt: exempt.len(),
+        notes,
+    }
+}
+
+fn key(one: &Surveyed) -> (&Option<String>, &str, &str) {
+    (&one.object.namespace, &one.object.kind, &one.object.name)
+}
+
+/// None: an object without a Pod.
+///
+/// # Errors
+/// What is wrong with an object that cannot be read; the API server would not have taken it.
+async fn judge<R: ResolveImage, C: FindCredentials>(
+    reviewer: &Reviewer<R, C>,
+    scene: &Scene<'_>,
+    owners: &Owners,
+    object: &Value,
+) -> Result<Option<Surveyed>, String> {
+    let named = ObjectRef::of(object);
+    let read =
+        Workload::from_object(object).map_err(|invalid| format!("{named} cannot be read: {invalid}"))?;
+    let Some(workload) = read else { return Ok(None) };
+    let namespace = workload.namespace.as_deref().map(|name| scene.namespaces.namespace(name));
+    let circumstances = Circumstances {
+        request: &admission::creation(&workload),
+        old_object: &Value::Null,
+        namespace: namespace.as_deref(),
+        now: scene.now,
+        deadline: Instant::now() + scene.patience,
+    };
+    let review = reviewer.review_whole(&workload, scene.policies, circumstances).await;
+    let created: Option<Timestamp> =
+        object["metadata"]["creationTimestamp"].as_str().and_then(|text| text.parse().ok());
+    let is_older = |since: Timestamp| created.is_some_and(|created| created < since);
+    Ok(Some(Surveyed {
+        owners: owners.of_object(object),
+        is_template: workload.is_template,
+        created,
+        never_judged: !workload.is_template && scene.webhook_since.is_none_or(is_older),
+        verdict: review.verdict,
+        facts: review.facts,
+        running: survey::running(object),
+        object: named,
+    }))
+}
+
+/// The controllers of objects, by their uid.
+struct Owners(HashMap<String, ObjectRef>);
+
+impl Owners {
+    fn of(objects: &[Value]) -> Self {
+        let uid = |object: &Value| object["metadata"]["uid"].as_str().map(ToOwned::to_owned);
+        Self(objects.iter().filter_map(|object| Some((uid(object)?, survey::controller(object)?))).collect())
+    }
+
+    /// The controller first, then its controller.
+    fn of_object(&self, object: &Value) -> Vec<ObjectRef> {
+        let of = |owner: &ObjectRef| self.0.get(owner.uid.as_ref()?).cloned();
+        std::iter::successors(survey::controller(object), of).take(MAX_OWNERS).collect()
+    }
+}
+
+/// Prints a survey as `args` say; the exit code tells whether a Pod would be refused now.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn print(args: &ScanArgs, survey: &Survey, out: &mut dyn Write) -> Result<ExitCode> {
+    let text = match args.output {
+        ScanOutput::Table => survey::table::text(survey),
+        ScanOutput::Json => serde_json::to_string_pretty(&survey::json::document(survey))? + "\n",
+        ScanOutput::Sarif => serde_json::to_string_pretty(&survey::sarif::of_survey(survey))? + "\n",
+    };
+    out.write_all(text.as_bytes())?;
+    let fails = !args.exit_zero && survey.summary().denied > 0;
+    Ok(if fails { ExitCode::from(DENIED) } else { ExitCode::SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn owned(kind: &str, name: &str, uid: &str, owner: Option<(&str, &str, &str)>) -> Value {
+        let owners = owner.map(|(kind, name, uid)| {
+            json!([{ "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": true }])
+        });
+        json!({ "apiVersion": "apps/v1", "kind": kind,
+                "metadata": { "name": name, "namespace": "shop", "uid": uid, "ownerReferences": owners } })
+    }
+
+    #[test]
+    fn owners_are_followed_to_what_a_person_wrote() {
+        let objects = [
+            owned("ReplicaSet", "web-1", "rs", Some(("Deployment", "web", "d"))),
+            owned("Deployment", "web", "d", None),
+            owned("ReplicaSet", "a", "a", Some(("ReplicaSet", "b", "b"))),
+            owned("ReplicaSet", "b", "b", Some(("ReplicaSet", "a", "a"))),
+        ];
+        let owners = Owners::of(&objects);
+        let names = |owner| {
+            let pod = owned("Pod", "pod", "p", owner);
+            owners.of_object(&pod).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names(None), [""; 0]);
+        assert_eq!(
+            names(Some(("ReplicaSet", "web-1", "rs"))),
+            ["ReplicaSet shop/web-1", "Deployment shop/web"]
+        );
+        assert_eq!(
+            names(Some(("Rollout", "new", "r"))),
+            ["Rollout shop/new"],
+            "of a kind that was not listed"
+        );
+        assert_eq!(names(Some(("ReplicaSet", "a", "a"))).len(), MAX_OWNERS, "a circle ends");
+    }
+}

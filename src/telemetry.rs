@@ -9,6 +9,7 @@ mod host_class;
 pub mod log;
 mod lookups;
 mod metrics;
+mod process;
 mod record;
 mod sample;
 mod scans;

@@ -11,6 +11,7 @@ mod inspect;
 mod layering;
 mod leader;
 mod lying;
+mod monitoring;
 mod operate;
 mod page;
 mod properties;

@@ -14,6 +14,7 @@ mod images;
 mod kubelet;
 mod nginx;
 pub(crate) mod process;
+mod prometheus;
 mod push;
 mod redis;
 mod registry;
@@ -29,6 +30,7 @@ pub(crate) use control_plane::{API_SERVER, ControlPlane, ETCD, Namespace, own_ad
 pub(crate) use images::{Entry, Image, Index, helm_chart};
 pub(crate) use kubelet::Kubelet;
 pub(crate) use nginx::Nginx;
+pub(crate) use prometheus::{Prometheus, promtool};
 pub(crate) use push::Pushed;
 pub(crate) use push::trusting;
 pub(crate) use redis::Redis;
@@ -40,5 +42,5 @@ pub(crate) use webhook::Webhook;
 /// What a test needs that cannot be built by cargo, and how to get it.
 pub(crate) const INSTALL: &str = "run scripts/test, which installs it \
     (or: apt-get install -y --no-install-recommends docker-registry nginx-light redis-server skopeo \
-    chromium chromium-driver; \
+    chromium chromium-driver prometheus; \
     export SECOND_REGISTRY=$(scripts/second-registry) REPORT_CRDS=$(scripts/report-crds))";

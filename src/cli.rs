@@ -2,9 +2,11 @@
 
 mod cache;
 mod registry;
+mod trace;
 
 pub use cache::{CacheArgs, SharedCacheArgs};
 pub use registry::{AddressRange, RegistryArgs};
+pub use trace::TraceArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -201,6 +203,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub cache: CacheArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub trace: TraceArgs,
 }
 
 /// What `serve` does in a cluster.

@@ -13,7 +13,10 @@ use crate::{
     registry::{Observer, Registry, Settings as RegistrySettings},
     review::{Chain, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
-    telemetry::log,
+    telemetry::{
+        log,
+        trace::{self, Traces},
+    },
 };
 use anyhow::Context;
 use identity::Identity;
@@ -48,16 +51,19 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         LogFormat::Json => log::Format::Json,
         LogFormat::Text => log::Format::Text,
     };
-    let _flush = log::init(format, &args.log)?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let traces = trace::Settings::read(args.trace.otlp_endpoint.as_deref(), variable)?;
+    let traces = traces.map(|settings| Traces::new(&settings, VERSION)).transpose()?;
+    let _flush = log::init(format, &args.log, traces.as_ref().map(Traces::layer))?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
-    let mut running = start(&args).await?;
+    let mut running = start(&args, traces.as_ref()).await?;
     tokio::select! {
         name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
         () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
     }
     tokio::select! {
-        () = running.stop() => tracing::info!("stopped"),
+        () = stop_all(running, traces) => tracing::info!("stopped"),
         name = stop.wait() => {
             tracing::warn!(signal = name, "stopped at once, by a second signal");
             return Ok(ExitCode::FAILURE);
@@ -66,11 +72,20 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(args: &ServeArgs) -> anyhow::Result<Running> {
+/// Traces end last: whatever is done until then has spans.
+async fn stop_all(running: Running, traces: Option<Traces>) {
+    running.stop().await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+}
+
+async fn start(args: &ServeArgs, traces: Option<&Traces>) -> anyhow::Result<Running> {
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
-    let recorder = Arc::new(Recorder::new(VERSION).writing(sources.client.clone().map(Events::write)));
+    let recorder = Recorder::new(VERSION).tracing(traces);
+    let recorder = Arc::new(recorder.writing(sources.client.clone().map(Events::write)));
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
     let registry = Registry::new(settings(args, observer, &recorder)?)?;

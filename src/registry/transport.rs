@@ -29,6 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
 use url::Url;
 
 /// A request.
@@ -216,7 +217,7 @@ impl Transport {
             let request = self.request(outgoing, url, &profile, authorization)?;
             let pass = self.weather.enter(host, limits, outgoing.deadline).await?;
             let started = Instant::now();
-            let result = self.once(outgoing, request, url, host).await;
+            let result = self.once(outgoing, request, url, host, nth).await;
             let outcome = answer::outcome(&result);
             let wait = pass.tell(&outcome, nth, started.elapsed(), outgoing.deadline);
             let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else {
@@ -234,6 +235,7 @@ impl Transport {
         request: reqwest::RequestBuilder,
         url: &Url,
         host: &str,
+        nth: usize,
     ) -> Result<Answer, Failed> {
         let mut told = Exchange {
             purpose: outgoing.purpose,
@@ -246,9 +248,11 @@ impl Transport {
             elapsed: Duration::ZERO,
         };
         let started = Instant::now();
-        let exchange = self.exchange(request, host, outgoing.limit, &mut told);
+        let span = told.span(url, nth);
+        let exchange = self.exchange(request, host, outgoing.limit, &mut told).instrument(span.clone());
         let result = timeout_at(outgoing.deadline, exchange).await;
         told.elapsed = started.elapsed();
+        told.end(&span);
         if let Some(observer) = &self.observer {
             observer(&told);
         }

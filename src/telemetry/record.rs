@@ -4,7 +4,10 @@
 //! excepted; DEBUG for a plain admit. Findings and images are JSON in one field each (see
 //! [`super::log`], which writes them as structure).
 
-use super::metrics::{FindingLabels, Metrics, ReviewLabels, Stage};
+use super::{
+    metrics::{FindingLabels, Metrics, ReviewLabels, Stage},
+    trace,
+};
 use crate::{
     admission::{Answer, Mode, Operation, Request},
     image::ResolvedImage,
@@ -41,7 +44,8 @@ pub struct Outcome<'a> {
 
 /// Turns a review into its log line and its metrics.
 pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
-    count(metrics, outcome);
+    let trace_id = trace::current_id();
+    count(metrics, outcome, trace_id.as_deref());
     let is_excepted = outcome.review.is_some_and(|review| !review.verdict.excepted.is_empty());
     let quiet = outcome.answer.decision == Decision::Allow
         && outcome.answer.would_be == Decision::Allow
@@ -65,6 +69,7 @@ pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
                 images = outcome.review.map(|review| images(review).to_string()),
                 findings = outcome.review.map(|review| findings(review.verdict.findings.iter()).to_string()),
                 excepted = outcome.review.and_then(excepted),
+                trace_id,
                 duration_ms = milliseconds(outcome.elapsed),
                 resolving_ms = outcome.review.map(|review| milliseconds(review.resolving)),
                 "review"
@@ -80,7 +85,7 @@ pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
     }
 }
 
-fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
+fn count(metrics: &Metrics, outcome: &Outcome<'_>, trace_id: Option<&str>) {
     metrics.reviewed(&ReviewLabels {
         verdict: verdict(outcome),
         would_be: decision(outcome.answer.would_be),
@@ -88,10 +93,10 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
         operation: operation(outcome.request.operation),
         code: outcome.answer.code,
     });
-    metrics.took(Stage::Total, outcome.elapsed);
+    metrics.took(Stage::Total, outcome.elapsed, trace_id);
     let Some(review) = outcome.review else { return };
-    metrics.took(Stage::Resolving, review.resolving);
-    metrics.took(Stage::Judging, review.judging);
+    metrics.took(Stage::Resolving, review.resolving, trace_id);
+    metrics.took(Stage::Judging, review.judging, trace_id);
     for finding in &review.verdict.findings {
         metrics.found(FindingLabels {
             policy: clean(&finding.policy, MAX_NAME),

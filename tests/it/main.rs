@@ -16,3 +16,4 @@ mod registry;
 mod serve;
 mod shared_cache;
 mod support;
+mod tracing;

@@ -6,9 +6,11 @@ use crate::{
     policy::Enforcement,
     registry::{CacheSize, Exchange, Lookup, Registry, SharedLookup},
     server::{Observe, Reviewed},
-    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome},
+    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, trace},
 };
+use axum::http::HeaderMap;
 use std::sync::OnceLock;
+use tracing::Span;
 
 /// Turns what the server tells into log lines and metrics.
 #[derive(Debug)]
@@ -65,6 +67,14 @@ impl Recorder {
         });
     }
 
+    /// Shows what becomes of spans.
+    pub(super) fn tracing(mut self, traces: Option<&trace::Traces>) -> Self {
+        if let Some(traces) = traces {
+            self.metrics.with_traces(traces);
+        }
+        self
+    }
+
     pub(super) fn writing(mut self, events: Option<Events>) -> Self {
         self.events = events;
         self
@@ -87,6 +97,10 @@ fn broken_glass(reviewed: &Reviewed<'_>) -> Option<BrokenGlass> {
 }
 
 impl Observe for Recorder {
+    fn begins(&self, span: &Span, headers: &HeaderMap) {
+        trace::continue_from(span, headers);
+    }
+
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
         let Reviewed { request, review, answer, mode, elapsed } = *reviewed;
         telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, elapsed });

@@ -76,7 +76,7 @@ fn recorded(filter: &str, user: &str, findings: Option<Vec<Finding>>, mode: Mode
     };
     let (lines, metrics) = (Lines::default(), Metrics::new("test"));
     let writer = lines.clone();
-    let subscriber = log::subscriber(Format::Json, filter, false, move || writer.clone()).unwrap();
+    let subscriber = log::subscriber(Format::Json, filter, false, move || writer.clone(), None).unwrap();
     tracing::subscriber::with_default(subscriber, || record(&metrics, &outcome));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     (text, metrics.exposition())

@@ -7,6 +7,7 @@
 //! installs it; nothing is skipped.
 
 mod balancer;
+mod collector;
 mod command;
 mod control_plane;
 mod images;
@@ -22,6 +23,7 @@ mod token_server;
 mod webhook;
 
 pub(crate) use balancer::Balancer;
+pub(crate) use collector::{Collector, Manner, Span};
 pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
 pub(crate) use control_plane::{API_SERVER, ControlPlane, ETCD, Namespace, own_address};
 pub(crate) use images::{Entry, Image, Index, helm_chart};

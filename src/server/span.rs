@@ -11,18 +11,25 @@ use tracing::{Span, field::Empty};
 
 /// The paths that we have. Others are not told: a stranger chose them.
 const ROUTES: [&str; 3] = ["/validate", "/mutate", "/validate-policy"];
+/// The methods that have a name of their own there.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Characters of a name.
 const MAX_NAME: usize = 256;
 
 /// A request to the webhook's port.
 pub(super) fn request(request: &Request<Body>) -> Span {
     let route = || ROUTES.into_iter().find(|route| *route == request.uri().path());
+    let method = || METHODS.into_iter().find(|method| *method == request.method().as_str());
+    let name = || match (method().unwrap_or("HTTP"), route()) {
+        (method, Some(route)) => format!("{method} {route}"),
+        (method, None) => method.to_owned(),
+    };
     tracing::info_span!(
         "request",
-        otel.name = route().map_or_else(|| "POST".to_owned(), |route| format!("POST {route}")),
+        otel.name = name(),
         otel.kind = "server",
         otel.status_code = Empty,
-        http.request.method = "POST",
+        http.request.method = method().unwrap_or("_OTHER"),
         http.route = route(),
         http.response.status_code = Empty,
         url.scheme = "https",

@@ -218,8 +218,10 @@ async fn the_caller_decides_what_is_sampled_and_errors_are_told() {
     assert!(line.get("trace_id").is_none(), "nobody will find that trace: {line}");
     let own = server.review(&missing, None).await["trace_id"].as_str().unwrap().to_owned();
     let other = server.review(&missing, Some("00-nonsense")).await["trace_id"].as_str().unwrap().to_owned();
-    let answer = server.send(&post("/elsewhere", "")).await;
-    assert_eq!(answer.status, 404);
+    for (method, path, status) in [("POST", "/elsewhere", 404), ("BREW", "/validate", 405)] {
+        let answer = server.send(&request(method, path, &["Content-Type: application/json"], "")).await;
+        assert_eq!(answer.status, status);
+    }
     assert!(own.len() == 32 && other.len() == 32 && own != other, "{own} {other}");
     // What waits is sent at the end.
     server.stop().await;
@@ -237,7 +239,9 @@ async fn the_caller_decides_what_is_sampled_and_errors_are_told() {
     assert_eq!((resolve.is_error, resolve.attributes["error.type"].as_str()), (true, "\"NotFound\""));
     let stranger = roots.iter().find(|span| span.name == "POST").unwrap();
     assert_eq!(stranger.attributes["http.response.status_code"], "404", "{stranger:#?}");
-    assert!(!collector.text().contains("elsewhere"));
+    let stranger = roots.iter().find(|span| span.name == "HTTP /validate").unwrap();
+    assert_eq!(stranger.attributes["http.request.method"], "\"_OTHER\"", "{stranger:#?}");
+    assert!(!collector.text().contains("elsewhere") && !collector.text().contains("BREW"));
 }
 
 #[tokio::test]

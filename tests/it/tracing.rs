@@ -5,7 +5,9 @@ use crate::{
         client::{Answer, connect, exchange, get, post, request, trusting},
         world::{NON_ROOT, eventually, pod},
     },
-    support::{Authority, Collector, Image, Manner, PASSWORD, Registry, Span, USER, process::Process},
+    support::{
+        Authority, Collector, ControlPlane, Image, Manner, PASSWORD, Registry, Span, USER, process::Process,
+    },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ const VARIABLE: &str = "hunter2";
 struct Server {
     process: Process,
     stream: TlsStream<TcpStream>,
+    listen: SocketAddr,
     health: SocketAddr,
 }
 
@@ -43,7 +46,7 @@ impl Server {
         let address = |name: &str| serving[name].as_str().unwrap().parse::<SocketAddr>().unwrap();
         let ca = fs::read_to_string(process.folder.path().join("ca.pem")).unwrap();
         let stream = connect(address("listen"), trusting(&ca)).await.unwrap();
-        Self { stream, health: address("health_listen"), process }
+        Self { stream, listen: address("listen"), health: address("health_listen"), process }
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Answer {
@@ -242,6 +245,52 @@ async fn the_caller_decides_what_is_sampled_and_errors_are_told() {
     let stranger = roots.iter().find(|span| span.name == "HTTP /validate").unwrap();
     assert_eq!(stranger.attributes["http.request.method"], "\"_OTHER\"", "{stranger:#?}");
     assert!(!collector.text().contains("elsewhere") && !collector.text().contains("BREW"));
+}
+
+#[tokio::test]
+async fn a_real_api_server_is_continued() {
+    let (plane, _turn) = ControlPlane::operated().await;
+    plane.trace(true).await;
+    let registry = Registry::plain().await;
+    Image::oci("linux/amd64", &json!({ "User": "0" })).push(&registry, "demo/app:1").await;
+    let collector = Collector::start(Manner::Takes).await;
+    let endpoint = collector.endpoint();
+    let mut server = Server::start(&registry, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
+    let namespace = plane.namespace().await;
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": { "name": "traced" },
+        "webhooks": [{
+            "name": "traced.hullmark.dev",
+            "clientConfig": {
+                "url": format!("https://{}/validate", server.listen),
+                "caBundle": STANDARD.encode(fs::read(server.process.folder.path().join("ca.pem")).unwrap()),
+            },
+            "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"] }],
+            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace.name } },
+            "admissionReviewVersions": ["v1"], "sideEffects": "None",
+        }],
+    });
+    namespace.kubectl_with(&configuration.to_string(), ["create", "-f", "-"]).await.succeeded();
+    let container = json!({ "name": "app", "image": registry.image("demo/app:1") });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "web" }, "spec": { "containers": [container] },
+    });
+    let dry_run = ["create", "--dry-run=server", "-f", "-"];
+    eventually("the API server asks", async || {
+        namespace.kubectl_with(&pod.to_string(), dry_run).await.code == Some(1)
+    })
+    .await;
+    let line = server.process.logged("review").await;
+    server.stop().await;
+    plane.kubectl(["delete", "validatingwebhookconfiguration", "traced"]).await.succeeded();
+    plane.trace(false).await;
+
+    let spans = collector.spans();
+    let root = spans.iter().find(|span| span.name == "POST /validate").unwrap();
+    assert_eq!(line["trace_id"], root.trace.as_str(), "{line}");
+    assert_eq!(root.parent.len(), 16, "the API server's own span is above it: {root:#?}");
+    assert_eq!(root.attributes["hullmark.request.dry_run"], "true", "{root:#?}");
 }
 
 #[tokio::test]

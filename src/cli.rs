@@ -3,6 +3,7 @@
 mod cache;
 mod log;
 mod registry;
+mod trace;
 
 mod reporting;
 mod scan;
@@ -11,6 +12,7 @@ pub use log::{LogArgs, LogFormat};
 pub use registry::{AddressRange, RegistryArgs};
 pub use reporting::ReportingArgs;
 pub use scan::{ScanArgs, ScanOutput};
+pub use trace::TraceArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -209,6 +211,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub reporting: ReportingArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub trace: TraceArgs,
 }
 
 /// What `serve` does in a cluster.

@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
+use tracing::{Instrument, info_span};
 
 type Landing<T> = watch::Receiver<Option<T>>;
 type UnderWay<K, T> = Arc<Mutex<HashMap<K, Landing<T>>>>;
@@ -70,11 +71,14 @@ where
         under_way.insert(key.clone(), landing.clone());
         let ended = Ended { under_way: Arc::clone(&self.under_way), key: key.clone() };
         let work = work();
-        tokio::spawn(async move {
+        // A span of its own, for it may last longer than that of whoever started it.
+        let flight = info_span!("flight");
+        let flying = async move {
             let result = work.await;
             drop(ended);
             landed.send_replace(Some(result));
-        });
+        };
+        tokio::spawn(flying.instrument(flight));
         (landing, false)
     }
 }

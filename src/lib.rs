@@ -27,7 +27,7 @@
 //! 6. [`workload::EffectiveContainer`] lays the Pod's spec over the image's config.
 //! 7. [`policy`] compiles what users write ([`api`]) and judges. Pure: the same subject always gives
 //!    the same [`policy::Verdict`].
-//! 8. [`admission::respond`] makes bytes of it, [`telemetry`] a log line and metrics, [`check`] and
+//! 8. [`admission::respond`] makes bytes of it, [`telemetry`] a log line, metrics and a trace, [`check`] and
 //!    [`inspect`] something to read.
 //!
 //! # Core and edges

@@ -4,11 +4,16 @@ use crate::{
     credential::{Access, Credentials},
     image::{Platform, PlatformFilter, Reference, ResolvedImage, Unresolved, UnresolvedKind},
     policy::{Fact, Namespace, PolicySet, Subject, Verdict},
+    text::clean,
     workload::{ImageUse, Workload},
 };
 use futures_util::future::join_all;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
+use tracing::{Instrument, Span, field::Empty, info_span};
+
+/// Characters of a reference in a span.
+const MAX_NAME: usize = 512;
 
 /// Resolves references. Implemented by the registry edge.
 pub trait ResolveImage: Send + Sync {
@@ -168,14 +173,15 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
         let started = Instant::now();
         let facts = self.facts(workload, wanted, at.deadline).await;
         let resolving = started.elapsed();
-        let verdict = policies.evaluate(&Subject {
+        let subject = Subject {
             workload,
             facts: &facts,
             request: at.request,
             old_object: at.old_object,
             namespace: at.namespace,
             now: at.now,
-        });
+        };
+        let verdict = info_span!("judge").in_scope(|| policies.evaluate(&subject));
         Review { verdict, facts, resolving, judging: started.elapsed().saturating_sub(resolving) }
     }
 
@@ -199,12 +205,33 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
                         status: None,
                         detail: invalid.to_string(),
                     })),
-                    Ok(reference) => Some(self.resolve(reference, workload, platforms, deadline).await),
+                    Ok(reference) => Some(self.traced(reference, workload, platforms, deadline).await),
                 };
                 Fact { usage: usage.clone(), image }
             }
         });
         join_all(facts).await
+    }
+
+    /// [`Self::resolve`], in a span that says how it went.
+    async fn traced(
+        &self,
+        reference: &Reference,
+        workload: &Workload,
+        platforms: &PlatformFilter,
+        deadline: Instant,
+    ) -> Result<Arc<ResolvedImage>, Unresolved> {
+        let span = info_span!(
+            "resolve",
+            otel.status_code = Empty,
+            error.type = Empty,
+            hullmark.image.reference = clean(&reference.to_string(), MAX_NAME),
+            hullmark.image.digest = Empty,
+            hullmark.image.from = Empty,
+        );
+        let resolved = self.resolve(reference, workload, platforms, deadline).instrument(span.clone()).await;
+        tell(&span, &resolved);
+        resolved
     }
 
     async fn resolve(
@@ -226,5 +253,19 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
                 detail: format!("{} did not answer before the deadline", reference.domain()),
             })
         })
+    }
+}
+
+fn tell(span: &Span, resolved: &Result<Arc<ResolvedImage>, Unresolved>) {
+    match resolved {
+        _ if span.is_disabled() => {}
+        Ok(image) => {
+            span.record("hullmark.image.digest", image.digest.to_string());
+            span.record("hullmark.image.from", image.freshness.as_str());
+        }
+        Err(unresolved) => {
+            span.record("otel.status_code", "error");
+            span.record("error.type", unresolved.kind.as_str());
+        }
     }
 }

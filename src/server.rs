@@ -18,6 +18,7 @@ mod listener;
 mod open_files;
 mod readiness;
 mod refusal;
+mod span;
 mod tls;
 mod validate;
 
@@ -31,10 +32,12 @@ use crate::{
     policy::PolicySet,
     review::{FindCredentials, KnowNamespaces, ResolveImage, Review, Reviewer},
 };
+use axum::http::HeaderMap;
 use listener::Listener;
 use open_files::Connections;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tracing::Span;
 
 /// Reads the wall clock.
 pub type Clock = fn() -> jiff::Timestamp;
@@ -96,6 +99,8 @@ pub struct Reviewed<'a> {
 
 /// Is told what the server does. Called on the admission path: must neither block nor panic.
 pub trait Observe: Send + Sync + 'static {
+    /// A request with these headers came; its span, which has not begun, may become a part of the caller's trace.
+    fn begins(&self, span: &Span, headers: &HeaderMap);
     /// A request was answered.
     fn reviewed(&self, reviewed: &Reviewed<'_>);
     /// A request got an HTTP status that says that nothing was judged.

@@ -1,4 +1,4 @@
-//! What the world learns of a review: one log line and metrics.
+//! What the world learns of a review: one log line, metrics and, if asked for, a trace.
 //!
 //! [`record`] is the one place where a review becomes either. In go the request, what was found and
 //! the answer; effects come out, after the decision. No body, credential or value of an environment
@@ -13,6 +13,7 @@ mod process;
 mod record;
 mod sample;
 mod scans;
+pub mod trace;
 
 pub use exchanges::Exchanged;
 pub use lookups::{Kept, LookedUp};

@@ -19,7 +19,10 @@ use crate::{
     review::{Chain, FindCredentials, ResolveImage, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
     survey::report::Extent,
-    telemetry::{Sample, log},
+    telemetry::{
+        Sample, log,
+        trace::{self, Traces},
+    },
 };
 use anyhow::Context;
 use background::Background;
@@ -58,16 +61,19 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         None if std::io::stderr().is_terminal() => log::Format::Text,
         Some(LogFormat::Json) | None => log::Format::Json,
     };
-    let log = log::init(format, &args.logging.log)?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let traces = trace::Settings::read(args.trace.otlp_endpoint.as_deref(), variable)?;
+    let traces = traces.map(|settings| Traces::new(&settings, VERSION)).transpose()?;
+    let log = log::init(format, &args.logging.log, traces.as_ref().map(Traces::layer))?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
-    let (mut running, leadership) = start(&args, log.dropped()).await?;
+    let (mut running, leadership) = start(&args, log.dropped(), traces.as_ref()).await?;
     tokio::select! {
         name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
         () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
     }
     tokio::select! {
-        () = stop_all(running, leadership) => tracing::info!("stopped"),
+        () = stop_all(running, leadership, traces) => tracing::info!("stopped"),
         name = stop.wait() => {
             tracing::warn!(signal = name, "stopped at once, by a second signal");
             return Ok(ExitCode::FAILURE);
@@ -76,19 +82,28 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What only the leader does ends first, so that another replica can do it at once.
-async fn stop_all(running: Running, leadership: Option<Leadership>) {
+/// What only the leader does ends first, so that another replica can do it at once; traces end last: whatever is done
+/// until then has spans.
+async fn stop_all(running: Running, leadership: Option<Leadership>, traces: Option<Traces>) {
     if let Some(leadership) = leadership {
         leadership.resign().await;
     }
     running.stop().await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
 }
 
-async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Running, Option<Leadership>)> {
+async fn start(
+    args: &ServeArgs,
+    dropped: log::Dropped,
+    traces: Option<&Traces>,
+) -> anyhow::Result<(Running, Option<Leadership>)> {
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
     let recorder = Recorder::new(VERSION)
+        .tracing(traces)
         .writing(teller(args, &sources))
         .logging(Sample::of(args.logging.log_admits), dropped);
     let recorder = Arc::new(recorder);

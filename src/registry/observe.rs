@@ -1,6 +1,8 @@
 //! What is told of each HTTP exchange: everything that helps to understand it, and nothing secret.
 
+use crate::text::clean;
 use std::{sync::Arc, time::Duration};
+use tracing::{Span, field::Empty, info_span};
 use url::Url;
 
 /// Is told of every HTTP exchange, when it is over.
@@ -25,6 +27,53 @@ pub struct Exchange {
     pub rate_limit: Option<RateLimit>,
     /// From sending the request to the end of the answer, connecting included.
     pub elapsed: Duration,
+}
+
+/// Characters of a path in a span.
+const MAX_PATH: usize = 512;
+
+impl Exchange {
+    /// Its span, by OpenTelemetry's conventions for HTTP clients; `nth` is how often it was tried before. No header
+    /// and no query is in it: they may be secrets.
+    pub(super) fn span(&self, url: &Url, nth: usize) -> Span {
+        let purpose = self.purpose.as_str();
+        info_span!(
+            "exchange",
+            otel.name = format!("{} {purpose}", self.method),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = self.method,
+            http.request.resend_count = (nth > 0).then_some(whole(nth)),
+            http.response.status_code = Empty,
+            http.response.body.size = Empty,
+            server.address = url.host_str(),
+            server.port = url.port_or_known_default().map(i64::from),
+            url.scheme = url.scheme(),
+            url.path = clean(url.path(), MAX_PATH),
+            error.type = Empty,
+            hullmark.purpose = purpose,
+        )
+    }
+
+    /// Says in its span how it ended. A 401 is how a registry says which token it wants, and no error.
+    pub(super) fn end(&self, span: &Span) {
+        let Some(status) = self.status else {
+            span.record("otel.status_code", "error");
+            span.record("error.type", "no_answer");
+            return;
+        };
+        span.record("http.response.status_code", i64::from(status));
+        span.record("http.response.body.size", whole(self.bytes));
+        if status >= 400 && status != 401 {
+            span.record("otel.status_code", "error");
+            span.record("error.type", status.to_string());
+        }
+    }
+}
+
+/// OpenTelemetry knows signed numbers alone; others become texts.
+fn whole(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 /// Is told of every lookup of a document.

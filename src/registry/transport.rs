@@ -29,6 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
 use url::Url;
 
 /// A request.
@@ -212,17 +213,19 @@ impl Transport {
     ) -> Result<Answer, Unresolved> {
         let (profile, limits) = self.hosts().manners(url, outgoing.via);
         let mut repeats = Repeats::default();
+        let mut nth = 0;
         loop {
             let request = self.request(outgoing, url, &profile, authorization)?;
             let pass = self.weather.enter(host, limits, outgoing.deadline).await?;
             let started = Instant::now();
-            let result = self.once(outgoing, request, url, host).await;
+            let result = self.once(outgoing, request, url, host, nth).await;
             let outcome = answer::outcome(&result);
             let wait = pass.tell(&outcome, &mut repeats, started.elapsed(), outgoing.deadline);
             let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else {
                 return result.map_err(|failed| failed.why);
             };
             sleep(wait).await;
+            nth += 1;
         }
     }
 
@@ -233,6 +236,7 @@ impl Transport {
         request: reqwest::RequestBuilder,
         url: &Url,
         host: &str,
+        nth: usize,
     ) -> Result<Answer, Failed> {
         let mut told = Exchange {
             purpose: outgoing.purpose,
@@ -245,9 +249,11 @@ impl Transport {
             elapsed: Duration::ZERO,
         };
         let started = Instant::now();
-        let exchange = self.exchange(request, host, outgoing.limit, &mut told);
+        let span = told.span(url, nth);
+        let exchange = self.exchange(request, host, outgoing.limit, &mut told).instrument(span.clone());
         let result = timeout_at(outgoing.deadline, exchange).await;
         told.elapsed = started.elapsed();
+        told.end(&span);
         if let Some(observer) = &self.observer {
             observer(&told);
         }

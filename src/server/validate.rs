@@ -1,6 +1,6 @@
 //! `POST /validate`: from a request's head to its answer, within one deadline.
 
-use super::{Observe, Phase, Reviewed, Webhook, body::Bytes, deadline, refusal::Refusal};
+use super::{Observe, Phase, Reviewed, Webhook, body::Bytes, deadline, refusal::Refusal, span};
 use crate::{
     admission::{self, Answer, Mode, Request},
     policy::{Namespace, PolicySet},
@@ -23,6 +23,7 @@ use std::{
     task::Poll,
 };
 use tokio::{sync::watch, time::Instant};
+use tracing::{Instrument, info_span};
 
 /// The routes of the webhook's port.
 pub fn router<R, C, O>(webhook: Arc<Webhook<R, C, O>>) -> Router
@@ -39,10 +40,13 @@ where
         .fallback(async || Refusal::NotFound)
         .with_state(webhook)
         .layer(from_fn(catch_panics))
-        .layer(from_fn(move |request, next: Next| {
+        .layer(from_fn(move |request: http::Request<Body>, next: Next| {
             let observer = Arc::clone(&observer);
             async move {
-                let response = next.run(request).await;
+                let span = span::request(&request);
+                observer.begins(&span, request.headers());
+                let response = next.run(request).instrument(span.clone()).await;
+                span::answered(&span, response.status());
                 if !response.status().is_success() {
                     observer.refused(response.status().as_u16());
                 }
@@ -103,11 +107,12 @@ where
     let started = Instant::now();
     let deadline = started + deadline::budget(request.uri().query())?;
     let _counted = InFlight::new(webhook.observer.as_ref());
-    let Bytes { bytes, memory: _memory } = Bytes::read(request, deadline).await?;
+    let read = info_span!("read");
+    let Bytes { bytes, memory: _memory } = Bytes::read(request, deadline).instrument(read.clone()).await?;
     let policies = Arc::clone(&webhook.policies.borrow());
-    let request =
-        if policies.reads_object() { Request::parse(&bytes)? } else { Request::parse_pruned(&bytes)? };
-    drop(bytes);
+    let parse = if policies.reads_object() { Request::parse } else { Request::parse_pruned };
+    let request = read.in_scope(|| parse(&bytes))?;
+    drop((bytes, read));
     let reading = started.elapsed();
     let namespace = request.namespace.as_deref().map(|name| webhook.namespaces.namespace(name));
     let mode = webhook.stance.mode(&request, namespace.as_deref());
@@ -125,6 +130,7 @@ where
         reading,
         elapsed: started.elapsed(),
     };
+    span::reviewed(&reviewed);
     webhook.observer.reviewed(&reviewed);
     Ok(([(header::CONTENT_TYPE, "application/json")], answer.body).into_response())
 }
@@ -189,7 +195,8 @@ impl<R: ResolveImage, C: FindCredentials, O> Webhook<R, C, O> {
             deadline,
         };
         let review = self.reviewer.review(workload, policies, at).await;
-        let answer = admission::respond(request, &review.verdict, &review.facts, mode);
+        let answer = info_span!("answer")
+            .in_scope(|| admission::respond(request, &review.verdict, &review.facts, mode));
         (Some(review), answer)
     }
 }

@@ -8,10 +8,18 @@ mod side;
 mod text;
 
 use std::io::{self, IsTerminal};
-use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt};
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, filter_fn},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+};
 
 pub use side::{Dropped, Flush};
+
+/// Listens to events, or to spans.
+pub type Listener = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +35,21 @@ pub enum Format {
 #[error("{0}")]
 pub struct LogError(String);
 
-/// Sends the log of this process to stderr. Keep what is returned until the end: dropping it
-/// writes what is still queued.
+/// Sends the log of this process to stderr, and its spans to `spans`. Keep what is returned until the
+/// end: dropping it writes what is still queued.
 ///
 /// # Errors
 /// [`LogError`] when `filter` cannot be read, or the process has a log already.
-pub fn init(format: Format, filter: &str) -> Result<Flush, LogError> {
+pub fn init(format: Format, filter: &str, spans: Option<Listener>) -> Result<Flush, LogError> {
     let (writer, flush) = side::writer(io::stderr());
-    let subscriber = subscriber(format, filter, io::stderr().is_terminal(), writer)?;
+    let subscriber = subscriber(format, filter, io::stderr().is_terminal(), writer, spans)?;
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|_| LogError("this process has a log already".to_owned()))?;
     Ok(flush)
 }
 
-/// What turns events into lines; `filter` is a level, or directives such as `warn,hullmark=debug`.
+/// What turns events into lines; `filter` is a level, or directives such as `warn,hullmark=debug`. Spans
+/// are for `spans` alone: where there is none, nobody listens to them, and they cost nothing.
 ///
 /// # Errors
 /// [`LogError`] when `filter` cannot be read.
@@ -49,6 +58,7 @@ pub fn subscriber<W>(
     filter: &str,
     colours: bool,
     writer: W,
+    spans: Option<Listener>,
 ) -> Result<impl Subscriber + Send + Sync, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -59,7 +69,14 @@ where
         Format::Json => layer.event_format(json::Lines).boxed(),
         Format::Text => layer.event_format(text::Lines::default()).boxed(),
     };
-    Ok(Registry::default().with(layer.with_filter(parse(filter)?)))
+    let filter = parse(filter)?.and(filter_fn(is_event));
+    // A list, not a layer that is `None`: that one has no filter, and so every span would be wanted.
+    let layers: Vec<Listener> = spans.into_iter().chain([layer.with_filter(filter).boxed()]).collect();
+    Ok(Registry::default().with(layers))
+}
+
+fn is_event(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
 }
 
 /// A bare word that is no level would be taken for the name of a module, and silence all others.

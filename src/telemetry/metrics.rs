@@ -5,6 +5,7 @@ use super::{
     lookups::{Kept, LookedUp, Lookups},
     process,
     scans::{Scanned, Scans},
+    trace::Traces,
 };
 use prometheus_client::{
     encoding::{
@@ -12,11 +13,8 @@ use prometheus_client::{
         text::{encode_eof, encode_registry},
     },
     metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-        info::Info,
+        counter::Counter, exemplar::HistogramWithExemplars, family::Family, gauge::Gauge,
+        histogram::exponential_buckets, info::Info,
     },
     registry::{Registry, Unit},
 };
@@ -39,7 +37,7 @@ pub struct Metrics {
     registry: Registry,
     reviews: Family<ReviewLabels, Counter>,
     refused: Family<RefusedLabels, Counter>,
-    durations: Family<StageLabels, Histogram, fn() -> Histogram>,
+    durations: Family<StageLabels, Durations, fn() -> Durations>,
     findings: Family<FindingLabels, Counter>,
     names_of_findings: AtomicUsize,
     resolved: Family<ResolvedLabels, Counter>,
@@ -77,6 +75,14 @@ struct RefusedLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StageLabels {
     stage: &'static str,
+}
+
+/// Times, each bucket with the trace of the last that fell into it, if there are traces.
+type Durations = HistogramWithExemplars<TraceLabels>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabels {
+    trace_id: String,
 }
 
 /// What tells findings apart.
@@ -240,6 +246,11 @@ impl Metrics {
         );
     }
 
+    /// Shows what becomes of spans, too.
+    pub fn with_traces(&mut self, traces: &Traces) {
+        traces.show_in(&mut self.registry);
+    }
+
     /// All metrics as OpenMetrics text.
     pub fn exposition(&self) -> String {
         let mut text = String::new();
@@ -323,14 +334,15 @@ impl Metrics {
         self.reviews.get_or_create(labels).inc();
     }
 
-    pub(super) fn took(&self, stage: Stage, time: Duration) {
+    pub(super) fn took(&self, stage: Stage, time: Duration, trace_id: Option<&str>) {
         let stage = match stage {
             Stage::Total => "total",
             Stage::Reading => "reading",
             Stage::Resolving => "resolving",
             Stage::Judging => "judging",
         };
-        self.durations.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64());
+        let exemplar = trace_id.map(|id| TraceLabels { trace_id: id.to_owned() });
+        self.durations.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64(), exemplar, None);
     }
 
     pub(super) fn found(&self, labels: FindingLabels) {
@@ -357,8 +369,8 @@ impl fmt::Debug for Metrics {
 }
 
 /// From a quarter of a millisecond (a warm review) to beyond the API server's 30 s.
-fn histogram() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_25, 2.0, 18))
+fn histogram() -> Durations {
+    Durations::new(exponential_buckets(0.000_25, 2.0, 18))
 }
 
 #[cfg(test)]

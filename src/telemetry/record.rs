@@ -10,6 +10,7 @@ mod line;
 use super::{
     metrics::{FindingLabels, Metrics, ReviewLabels, Stage},
     sample::Sample,
+    trace,
 };
 use crate::{
     admission::{Answer, Mode, Operation, Request},
@@ -44,7 +45,8 @@ pub struct Outcome<'a> {
 
 /// Turns a review into its log line and its metrics; `sample` chooses among the plain admits.
 pub fn record(metrics: &Metrics, sample: Sample, outcome: &Outcome<'_>) {
-    count(metrics, outcome);
+    let trace_id = trace::current_id();
+    count(metrics, outcome, trace_id.as_deref());
     let Outcome { request, review, answer, mode, .. } = *outcome;
     let is_plain = is_plain(outcome);
     // The macro's level must be constant.
@@ -75,6 +77,7 @@ pub fn record(metrics: &Metrics, sample: Sample, outcome: &Outcome<'_>) {
                 reading_ms = milliseconds(outcome.reading),
                 resolving_ms = review.map(|review| milliseconds(review.resolving)),
                 judging_ms = review.map(|review| milliseconds(review.judging)),
+                trace_id,
                 duration_ms = milliseconds(outcome.elapsed),
                 "review"
             )
@@ -96,7 +99,7 @@ fn is_plain(outcome: &Outcome<'_>) -> bool {
         && verdict.is_none_or(|verdict| verdict.findings.is_empty() && verdict.excepted.is_empty())
 }
 
-fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
+fn count(metrics: &Metrics, outcome: &Outcome<'_>, trace_id: Option<&str>) {
     metrics.reviewed(&ReviewLabels {
         verdict: verdict(outcome),
         would_be: outcome.answer.would_be.as_str(),
@@ -105,11 +108,11 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
         code: outcome.answer.code,
         if_enforced: outcome.answer.if_enforced.as_str(),
     });
-    metrics.took(Stage::Total, outcome.elapsed);
-    metrics.took(Stage::Reading, outcome.reading);
+    metrics.took(Stage::Total, outcome.elapsed, trace_id);
+    metrics.took(Stage::Reading, outcome.reading, trace_id);
     let Some(review) = outcome.review else { return };
-    metrics.took(Stage::Resolving, review.resolving);
-    metrics.took(Stage::Judging, review.judging);
+    metrics.took(Stage::Resolving, review.resolving, trace_id);
+    metrics.took(Stage::Judging, review.judging, trace_id);
     for finding in &review.verdict.findings {
         metrics.found(FindingLabels {
             policy: short(&finding.policy, MAX_NAME),

@@ -8,7 +8,12 @@ pub(crate) mod rbac;
 use crate::support::Hullmark;
 use hullmark::yaml;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+    process::Command,
+};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/hullmark");
 
@@ -216,6 +221,9 @@ fn values_that_cannot_be_are_refused() {
         ("cache.warmUp.rate=0", "/cache/warmUp/rate"),
         ("cache.shared.secretName=Not_One", "/cache/shared/secretName"),
         ("registries.proxy.https=proxy:3128", "/registries/proxy/https"),
+        ("tracing.endpoint=otel:4318", "/tracing/endpoint"),
+        ("tracing.endpoint=https://me:secret@otel", "/tracing/endpoint"),
+        ("tracing.ratio=1.5", "/tracing/ratio"),
         ("registries.refuseAddresses={public}", "/registries/refuseAddresses/0"),
         ("registries.secrets={a/b}", "/registries/secrets/0"),
         ("registries.credentialProviders.config=x", "/registries/credentialProviders/volume"),
@@ -263,6 +271,39 @@ async fn the_binary_takes_every_argument() {
     remove.push("--kubeconfig=/nowhere".to_owned());
     let output = Hullmark::new().run(&remove).await;
     assert!(output.stderr.contains("--kubeconfig /nowhere:"), "{remove:?}: {}", output.stderr);
+}
+
+/// Variables of the container's environment; of those from elsewhere, where they are from.
+fn environment(objects: &[Value]) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let told = |one: &Value| one.get("value").map_or_else(|| one["valueFrom"].to_string(), text);
+    let all = container(objects)["env"].as_array().unwrap();
+    all.iter().map(|one| (text(&one["name"]), told(one))).collect()
+}
+
+#[tokio::test]
+async fn traces_are_off_or_sent_as_the_values_say() {
+    let of_traces = |name: &String| name.starts_with("OTEL_");
+    assert!(!environment(&release(&["tracing.headersSecret=otel"])).keys().any(of_traces));
+    let endpoint = "tracing.endpoint=https://otel.monitoring:4318";
+    let mut variables =
+        environment(&release(&[endpoint, "tracing.ratio=0.05", "tracing.headersSecret=otel"]));
+    let headers = variables.remove("OTEL_EXPORTER_OTLP_HEADERS").unwrap();
+    assert_eq!(headers, json!({ "secretKeyRef": { "name": "otel", "key": "headers" } }).to_string());
+    let names = "k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME),k8s.container.name=hullmark";
+    assert_eq!(variables["OTEL_RESOURCE_ATTRIBUTES"], names);
+    assert_eq!(variables["OTEL_TRACES_SAMPLER_ARG"], "0.05");
+    for (sampler, expected) in [("parentbased_traceidratio", "--kubeconfig /nowhere:"), ("half", "traces: ")]
+    {
+        variables.insert("OTEL_TRACES_SAMPLER".to_owned(), sampler.to_owned());
+        let mut hullmark = Hullmark::new();
+        for (name, value) in variables.iter().filter(|(name, _)| of_traces(name)) {
+            hullmark = hullmark.env(name, value);
+        }
+        let output = hullmark.run(["serve", "--cluster", "--kubeconfig=/nowhere"]).await;
+        // It is understood, and fails later: there is no such file.
+        assert!(output.stderr.contains(expected), "{sampler}: {}", output.stderr);
+    }
 }
 
 /// The paths of all values: those of the schema, and those of values.yaml.

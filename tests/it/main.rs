@@ -22,3 +22,4 @@ mod scan;
 mod serve;
 mod shared_cache;
 mod support;
+mod tracing;

@@ -4,9 +4,11 @@ use super::news::Teller;
 use crate::{
     registry::{CacheSize, Exchange, Lookup, Registry, SharedLookup},
     server::{Observe, Reviewed},
-    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, Sample, log},
+    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, Sample, log, trace},
 };
+use axum::http::HeaderMap;
 use std::sync::OnceLock;
+use tracing::Span;
 
 /// Turns what the server tells into log lines and metrics.
 #[derive(Debug)]
@@ -71,6 +73,14 @@ impl Recorder {
         });
     }
 
+    /// Shows what becomes of spans.
+    pub(super) fn tracing(mut self, traces: Option<&trace::Traces>) -> Self {
+        if let Some(traces) = traces {
+            self.metrics.with_traces(traces);
+        }
+        self
+    }
+
     pub(super) fn writing(mut self, events: Option<Teller>) -> Self {
         self.events = events;
         self
@@ -84,6 +94,10 @@ impl Recorder {
 }
 
 impl Observe for Recorder {
+    fn begins(&self, span: &Span, headers: &HeaderMap) {
+        trace::continue_from(span, headers);
+    }
+
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
         let Reviewed { request, review, answer, mode, reading, elapsed } = *reviewed;
         telemetry::record(

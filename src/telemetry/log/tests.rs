@@ -21,7 +21,7 @@ impl Write for Lines {
 fn logged(format: Format, filter: &str, events: impl FnOnce()) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber = subscriber(format, filter, false, move || writer.clone()).unwrap();
+    let subscriber = subscriber(format, filter, false, move || writer.clone(), None).unwrap();
     tracing::subscriber::with_default(subscriber, events);
     String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
 }
@@ -82,4 +82,16 @@ fn the_filter_holds() {
         tracing::warn!("loud");
     });
     assert!(!text.contains("quiet") && text.contains("loud"), "{text}");
+}
+
+#[test]
+fn nobody_listens_to_spans_and_they_are_not_in_lines() {
+    for format in [Format::Json, Format::Text] {
+        let text = logged(format, "trace", || {
+            let span = tracing::info_span!("request", secret = "hunter2");
+            assert!(span.is_disabled());
+            span.in_scope(|| tracing::info!("review"));
+        });
+        assert!(text.contains("review") && !text.contains("request") && !text.contains("hunter2"), "{text}");
+    }
 }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::survey::{PolicyCount, Summary};
+use crate::{
+    survey::{PolicyCount, Summary},
+    telemetry::trace,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -59,7 +62,10 @@ type Table = BTreeMap<String, (String, BTreeSet<String>)>;
 
 /// Everything that there is, with at least one sample of each.
 fn everything() -> String {
-    let metrics = Metrics::new("1.2.3");
+    let mut metrics = Metrics::new("1.2.3");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let settings = trace::Settings::read(Some("http://127.0.0.1:1"), |_| None).unwrap().unwrap();
+    metrics.with_traces(&runtime.block_on(async { Traces::new(&settings, "1.2.3") }).unwrap());
     metrics.reviewed(&ReviewLabels {
         verdict: "allow",
         would_be: "allow",
@@ -69,7 +75,7 @@ fn everything() -> String {
         if_enforced: "allow",
     });
     metrics.refused(413);
-    metrics.took(Stage::Total, Duration::from_millis(1));
+    metrics.took(Stage::Total, Duration::from_millis(1), None);
     metrics.found(FindingLabels {
         policy: "p".into(),
         rule: "user".into(),

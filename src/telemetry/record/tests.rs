@@ -98,7 +98,7 @@ fn told(
     };
     let (lines, metrics) = (Lines::default(), Metrics::new("test"));
     let writer = lines.clone();
-    let subscriber = log::subscriber(format, filter, false, move || writer.clone()).unwrap();
+    let subscriber = log::subscriber(format, filter, false, move || writer.clone(), None).unwrap();
     tracing::subscriber::with_default(subscriber, || record(&metrics, sample, &outcome));
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     (text, metrics.exposition())

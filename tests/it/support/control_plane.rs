@@ -41,6 +41,9 @@ const INSTALL: &str = "run scripts/test, which builds it once, \
 /// Processors are shared with the other tests, and a cold disk is slow.
 const STARTS_WITHIN: Duration = Duration::from_mins(2);
 
+/// Where the API server is told to trace, if it is.
+const TRACING: &str = "tracing.yaml";
+
 /// A running control plane.
 pub(crate) struct ControlPlane {
     assets: PathBuf,
@@ -105,11 +108,34 @@ impl ControlPlane {
     fn run(&self, program: &'static str) {
         let arguments = match program {
             ETCD => etcd(self.address),
-            API_SERVER => api_server(self.address),
+            API_SERVER => {
+                let traces = self.tracing().exists().then(|| format!("--tracing-config-file={TRACING}"));
+                api_server(self.address).into_iter().chain(traces).collect()
+            }
             _ => controller_manager(),
         };
         let service = Service::start(&self.assets.join(program), &arguments, self.folder.path());
         self.services.lock().unwrap().insert(program, service);
+    }
+
+    fn tracing(&self) -> PathBuf {
+        self.folder.path().join(TRACING)
+    }
+
+    /// Starts the API server again, so that it traces every request, or none. It tells nobody but those
+    /// whom it asks.
+    pub(crate) async fn trace(&self, everything: bool) {
+        if everything {
+            let configuration = json!({
+                "apiVersion": "apiserver.config.k8s.io/v1beta1", "kind": "TracingConfiguration",
+                "endpoint": "127.0.0.1:1", "samplingRatePerMillion": 1_000_000,
+            });
+            fs::write(self.tracing(), configuration.to_string()).unwrap();
+        } else {
+            fs::remove_file(self.tracing()).unwrap();
+        }
+        self.kill(API_SERVER);
+        self.start_again(API_SERVER).await;
     }
 
     /// Kills one of the programs, as a crash would.

@@ -8,6 +8,7 @@
 
 mod balancer;
 mod browser;
+mod collector;
 mod command;
 mod control_plane;
 mod images;
@@ -25,6 +26,7 @@ mod webhook;
 
 pub(crate) use balancer::Balancer;
 pub(crate) use browser::Browser;
+pub(crate) use collector::{Collector, Manner, Span};
 pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
 pub(crate) use control_plane::{API_SERVER, ControlPlane, ETCD, Namespace, own_address};
 pub(crate) use images::{Entry, Image, Index, helm_chart};

@@ -95,7 +95,7 @@ async fn check(args: &CheckArgs) -> Result<ExitCode> {
     let nodes = review::nodes((!args.platforms.is_empty()).then(|| args.platforms.clone()));
     let reviewer = Reviewer { images, credentials, nodes };
     let mut stderr = io::stderr();
-    let terminal = stderr.is_terminal().then_some(&mut stderr as &mut dyn Write);
+    let terminal = stderr.is_terminal().then_some(&mut stderr as &mut (dyn Write + Send));
     let ended = check::run(args, &reviewer, &policies.set, now(), &mut io::stdout(), terminal).await;
     tell_credentials(&reviewer.credentials, false, &ended);
     ended

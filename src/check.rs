@@ -56,7 +56,7 @@ pub async fn run<R: ResolveImage, C: FindCredentials>(
     policies: &PolicySet,
     now: jiff::Timestamp,
     out: &mut dyn Write,
-    progress: Option<&mut dyn Write>,
+    progress: Option<&mut (dyn Write + Send)>,
 ) -> Result<ExitCode> {
     let mut manifests = manifests::parse(&files::read(&args.files));
     refuse_unreadable(&manifests)?;

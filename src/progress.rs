@@ -8,7 +8,7 @@ const MANY: usize = 10;
 
 /// A line that is written over. Nothing is written where there is no terminal, or little to wait for.
 pub(crate) struct Progress<'a> {
-    terminal: Option<&'a mut dyn Write>,
+    terminal: Option<&'a mut (dyn Write + Send)>,
     done: usize,
     of: usize,
     /// What is counted: `image`.
@@ -16,20 +16,29 @@ pub(crate) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    pub(crate) fn new(terminal: Option<&'a mut dyn Write>, of: usize, thing: &'static str) -> Self {
-        let mut progress = Self { terminal: terminal.filter(|_| of >= MANY), done: 0, of, thing };
+    pub(crate) fn new(terminal: Option<&'a mut (dyn Write + Send)>, of: usize, thing: &'static str) -> Self {
+        let mut progress = Self { terminal, done: 0, of, thing };
         progress.add(0);
         progress
+    }
+
+    /// So many more than was known.
+    pub(crate) fn expect(&mut self, more: usize) {
+        self.of += more;
     }
 
     pub(crate) fn add(&mut self, more: usize) {
         self.done += more;
         let line = format!("{} of {} looked at", self.done, count(self.of, self.thing));
-        self.write(&line);
+        if self.of >= MANY {
+            self.write(&line);
+        }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.write("");
+        if self.of >= MANY {
+            self.write("");
+        }
     }
 
     /// Back to the start, clear the line, write. Losing it is no reason to fail.

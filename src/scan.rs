@@ -14,11 +14,11 @@ use crate::{
     survey::{self, ObjectRef, Policy, Survey, Surveyed},
     workload::Workload,
 };
-use anyhow::Result;
-use futures_util::{StreamExt, stream};
+use anyhow::{Result, bail};
+use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::{collections::HashMap, io::Write, process::ExitCode, time::Duration};
+use std::{collections::HashMap, io::Write, pin::pin, process::ExitCode, time::Duration};
 use tokio::time::Instant;
 
 /// A Pod that would be refused now.
@@ -28,11 +28,9 @@ const SIDE_BY_SIDE: usize = 8;
 /// Controllers of controllers; more is a circle.
 const MAX_OWNERS: usize = 8;
 
-/// What there is to judge, and by what.
+/// By what, and with what known, objects are judged.
 #[derive(Debug)]
 pub struct Scene<'a> {
-    /// Pods and templates, whole.
-    pub objects: Vec<Value>,
     /// The policies.
     pub policies: &'a PolicySet,
     /// Where they come from: `cluster`, or a folder.
@@ -43,8 +41,8 @@ pub struct Scene<'a> {
     pub namespaces: &'a dyn KnowNamespaces,
     /// Namespaces that are not judged.
     pub exempt: &'a [String],
-    /// Since when the webhook is called; none: nobody calls it.
-    pub webhook_since: Option<Timestamp>,
+    /// Since when the webhook is called.
+    pub called: Called,
     /// What could not be seen.
     pub notes: Vec<String>,
     /// The wall clock.
@@ -53,47 +51,84 @@ pub struct Scene<'a> {
     pub patience: Duration,
 }
 
-/// Looks at everything in `scene`; `progress` is a terminal to tell how far it is.
+/// Since when the webhook is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// Since this time.
+    Since(Timestamp),
+    /// It is not.
+    Never,
+    /// It is not known.
+    Unknown,
+}
+
+/// Objects of one kind, by its plural; or why that kind cannot be listed.
+pub type Page = (String, Result<Vec<Value>, String>);
+
+/// Looks at everything in `pages`, templates before Pods; `progress` is a terminal to tell how far it is.
+///
+/// # Errors
+/// When the Pods cannot be listed; for other kinds that is a note.
 pub async fn look<R: ResolveImage, C: FindCredentials>(
     reviewer: &Reviewer<R, C>,
     scene: Scene<'_>,
-    progress: Option<&mut dyn Write>,
-) -> Survey {
-    let owners = Owners::of(&scene.objects);
-    let is_exempt = |object: &Value| {
-        object["metadata"]["namespace"]
-            .as_str()
-            .is_some_and(|name| scene.exempt.iter().any(|one| one == name))
-    };
-    let (exempt, judged): (Vec<&Value>, Vec<&Value>) = scene
-        .objects
-        .iter()
-        .filter(|object| object["kind"] == "Pod" || survey::controller(object).is_none())
-        .partition(|object| is_exempt(object));
-    let mut progress = Progress::new(progress, judged.len(), "object");
-    let mut reviews = stream::iter(judged)
-        .map(|object| judge(reviewer, &scene, &owners, object))
-        .buffer_unordered(SIDE_BY_SIDE);
-    let (mut objects, mut notes) = (Vec::new(), scene.notes.clone());
-    while let Some(one) = reviews.next().await {
-        progress.add(1);
-        match one {
-            Ok(Some(one)) => objects.push(one),
-            Ok(None) => {}
-            Err(note) => notes.push(note),
+    pages: impl Stream<Item = Page>,
+    progress: Option<&mut (dyn Write + Send)>,
+) -> Result<Survey> {
+    let mut pages = pin!(pages);
+    let mut owners = Owners::default();
+    let mut progress = Progress::new(progress, 0, "object");
+    let (mut objects, mut notes, mut exempt) = (Vec::new(), scene.notes.clone(), 0);
+    while let Some((kind, page)) = pages.next().await {
+        let page = match page {
+            Ok(page) => page,
+            Err(why) if kind == "pods" => bail!(why),
+            Err(why) => {
+                notes.push(why);
+                continue;
+            }
+        };
+        owners.add(&page);
+        let (passed_over, judged) = scene.judged(page);
+        exempt += passed_over;
+        progress.expect(judged.len());
+        let mut reviews = stream::iter(judged)
+            .map(|object| judge(reviewer, &scene, &owners, object))
+            .buffer_unordered(SIDE_BY_SIDE);
+        while let Some(one) = reviews.next().await {
+            progress.add(1);
+            match one {
+                Ok(one) => objects.extend(one),
+                Err(note) => notes.push(note),
+            }
         }
     }
-    drop(reviews);
     progress.clear();
     objects.sort_by(|a, b| key(a).cmp(&key(b)));
-    Survey {
+    Ok(Survey {
         at: scene.now,
         cluster: scene.cluster,
         policy_source: scene.policy_source,
         policies: Policy::of(scene.policies),
         objects,
-        exempt: exempt.len(),
+        exempt,
         notes,
+    })
+}
+
+impl Scene<'_> {
+    /// How many of `page` are in exempt namespaces, and those that are judged: a template that a controller made is
+    /// passed over.
+    fn judged(&self, page: Vec<Value>) -> (usize, Vec<Value>) {
+        let is_exempt = |object: &Value| {
+            let namespace = object["metadata"]["namespace"].as_str();
+            namespace.is_some_and(|name| self.exempt.iter().any(|one| one == name))
+        };
+        let (exempt, judged): (Vec<_>, Vec<_>) = page
+            .into_iter()
+            .filter(|object| object["kind"] == "Pod" || survey::controller(object).is_none())
+            .partition(is_exempt);
+        (exempt.len(), judged)
     }
 }
 
@@ -109,8 +144,9 @@ async fn judge<R: ResolveImage, C: FindCredentials>(
     reviewer: &Reviewer<R, C>,
     scene: &Scene<'_>,
     owners: &Owners,
-    object: &Value,
+    object: Value,
 ) -> Result<Option<Surveyed>, String> {
+    let object = &object;
     let named = ObjectRef::of(object);
     let read =
         Workload::from_object(object).map_err(|invalid| format!("{named} cannot be read: {invalid}"))?;
@@ -126,12 +162,16 @@ async fn judge<R: ResolveImage, C: FindCredentials>(
     let review = reviewer.review_whole(&workload, scene.policies, circumstances).await;
     let created: Option<Timestamp> =
         object["metadata"]["creationTimestamp"].as_str().and_then(|text| text.parse().ok());
-    let is_older = |since: Timestamp| created.is_some_and(|created| created < since);
+    let is_older = match scene.called {
+        Called::Since(since) => created.is_some_and(|created| created < since),
+        Called::Never => true,
+        Called::Unknown => false,
+    };
     Ok(Some(Surveyed {
         owners: owners.of_object(object),
         is_template: workload.is_template,
         created,
-        never_judged: !workload.is_template && scene.webhook_since.is_none_or(is_older),
+        never_judged: !workload.is_template && is_older,
         verdict: review.verdict,
         facts: review.facts,
         running: survey::running(object),
@@ -139,13 +179,17 @@ async fn judge<R: ResolveImage, C: FindCredentials>(
     }))
 }
 
-/// The controllers of objects, by their uid.
+/// The controllers of objects, by the objects' uid.
+#[derive(Default)]
 struct Owners(HashMap<String, ObjectRef>);
 
 impl Owners {
-    fn of(objects: &[Value]) -> Self {
-        let uid = |object: &Value| object["metadata"]["uid"].as_str().map(ToOwned::to_owned);
-        Self(objects.iter().filter_map(|object| Some((uid(object)?, survey::controller(object)?))).collect())
+    fn add(&mut self, objects: &[Value]) {
+        // Pods own nothing.
+        let others = objects.iter().filter(|object| object["kind"] != "Pod");
+        self.0.extend(others.filter_map(|object| {
+            Some((object["metadata"]["uid"].as_str()?.to_owned(), survey::controller(object)?))
+        }));
     }
 
     /// The controller first, then its controller.
@@ -191,7 +235,8 @@ mod tests {
             owned("ReplicaSet", "a", "a", Some(("ReplicaSet", "b", "b"))),
             owned("ReplicaSet", "b", "b", Some(("ReplicaSet", "a", "a"))),
         ];
-        let owners = Owners::of(&objects);
+        let mut owners = Owners::default();
+        owners.add(&objects);
         let names = |owner| {
             let pod = owned("Pod", "pod", "p", owner);
             owners.of_object(&pod).iter().map(ToString::to_string).collect::<Vec<_>>()

@@ -10,8 +10,10 @@ pub mod log;
 mod lookups;
 mod metrics;
 mod record;
+mod scans;
 
 pub use exchanges::Exchanged;
 pub use lookups::{Kept, LookedUp};
 pub use metrics::{Metrics, Queue};
 pub use record::{Outcome, record};
+pub use scans::Scanned;

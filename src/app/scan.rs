@@ -16,9 +16,10 @@ use crate::{
     policy_files,
     registry::Registry,
     review::{self, Chain, KnowNamespaces, Nodes, OnlyNames, Reviewer},
-    scan::{self, Scene},
+    scan::{self, Called, Scene},
 };
 use anyhow::Result;
+use futures_util::StreamExt;
 use kube::Client;
 use std::{
     io::{self, IsTerminal, Write},
@@ -47,28 +48,38 @@ pub(super) async fn run(args: &ScanArgs) -> Result<ExitCode> {
     let namespaces = namespaces(&client, &mut unseen).await;
     let nodes = nodes(args, &client, &mut unseen).await;
     let reviewer = Reviewer { images, credentials: Chain { first: secrets, then: Some(own) }, nodes };
-    let listed = workloads::all(&client, args.namespace.as_deref()).await?;
-    unseen.extend(listed.notes);
+    let pages = workloads::all(&client, args.namespace.as_deref());
+    let pages = pages.map(|page| (page.kind, page.objects.map_err(|error| error.to_string())));
     let scene = Scene {
-        objects: listed.objects,
         policies: &policies,
         policy_source,
         cluster: cluster.address,
         namespaces: namespaces.as_ref(),
         exempt: &args.exempt_namespaces,
-        webhook_since: workloads::webhook_since(&client, &args.webhook_configuration).await,
+        called: called(&client, &args.webhook_configuration, &mut unseen).await,
         notes: unseen,
         now: now(),
         patience: args.timeout,
     };
     let mut stderr = io::stderr();
-    let terminal = stderr.is_terminal().then_some(&mut stderr as &mut dyn Write);
-    let survey = scan::look(&reviewer, scene, terminal).await;
+    let terminal = stderr.is_terminal().then_some(&mut stderr as &mut (dyn Write + Send));
+    let survey = scan::look(&reviewer, scene, pages, terminal).await?;
     let ended = scan::print(args, &survey, &mut io::stdout());
     if let Some(own) = &reviewer.credentials.then {
         tell_credentials(own, false, &ended);
     }
     ended
+}
+
+/// Since when the webhook is called.
+pub(super) async fn called(client: &Client, configuration: &str, unseen: &mut Vec<String>) -> Called {
+    match workloads::webhook_since(client, configuration).await {
+        Ok(since) => since.map_or(Called::Never, Called::Since),
+        Err(error) => {
+            unseen.push(error.to_string());
+            Called::Unknown
+        }
+    }
 }
 
 /// The policies, and where they come from.

@@ -1,5 +1,6 @@
 //! `hullmark serve`: everything is read and checked before a port is opened, then served until a signal.
 
+mod background;
 mod identity;
 mod news;
 mod recorder;
@@ -15,13 +16,14 @@ use crate::{
         leader::{Candidate, Leadership, Terms},
     },
     registry::{Observer, Registry, Settings as RegistrySettings},
-    review::{Chain, Reviewer},
+    review::{Chain, FindCredentials, ResolveImage, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
+    survey::report::Extent,
     telemetry::log,
 };
 use anyhow::Context;
+use background::Background;
 use identity::Identity;
-use kube::Client;
 use news::Teller;
 pub use recorder::Recorder;
 use sources::{News, Sources};
@@ -62,12 +64,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         name = stop.wait() => tracing::info!(signal = name, drain_ms = milliseconds(args.drain), "stopping"),
         () = running.failed() => anyhow::bail!("the webhook stopped accepting connections; see the log"),
     }
-    if let Some(leadership) = leadership {
-        // Before the drain, so that what only one does goes on elsewhere.
-        leadership.resign().await;
-    }
     tokio::select! {
-        () = running.stop() => tracing::info!("stopped"),
+        () = stop_all(running, leadership) => tracing::info!("stopped"),
         name = stop.wait() => {
             tracing::warn!(signal = name, "stopped at once, by a second signal");
             return Ok(ExitCode::FAILURE);
@@ -76,9 +74,16 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What only the leader does ends first, so that another replica can do it at once.
+async fn stop_all(running: Running, leadership: Option<Leadership>) {
+    if let Some(leadership) = leadership {
+        leadership.resign().await;
+    }
+    running.stop().await;
+}
+
 async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Running, Option<Leadership>)> {
     let sources = Sources::of(args).await?;
-    let client = sources.client.clone();
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
     let recorder = Arc::new(Recorder::new(VERSION).writing(teller(args, &sources)).logging(dropped));
@@ -98,6 +103,20 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Runni
     let reviewer = Arc::new(Reviewer { images: registry, credentials, nodes: sources.nodes });
     let warm = Plan::of(&args.cache, sources.client.as_ref())?;
     let warm = warm.start(Arc::clone(&reviewer), &sources.policies);
+    let background = sources.client.zip(args.reporting.scan_interval).map(|(client, interval)| Background {
+        client,
+        reviewer: Arc::clone(&reviewer),
+        policies: sources.policies.clone(),
+        namespaces: Arc::clone(&sources.namespaces),
+        exempt: exempt(args),
+        webhook_configuration: args.cluster.webhook_configuration.clone(),
+        interval,
+        extent: args.reporting.reports.then_some(Extent {
+            max_results: args.reporting.report_results.into(),
+            passes: args.reporting.report_passes,
+        }),
+        recorder: Arc::clone(&recorder),
+    });
     let webhook = Webhook {
         reviewer,
         policies: sources.policies,
@@ -121,12 +140,34 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Runni
         // After the port is open: whoever waits for the file can connect at once.
         write_whole(path, pem).with_context(|| format!("--write-ca {}", path.display()))?;
     }
-    let leadership = client.filter(|_| args.reporting.reports).map(|client| stand(client, args));
     // The port is open and the policies are in force: whoever calls now gets an answer.
     identity.ready.send_replace(true);
     announce(args, &running, &certificates, news.policies());
     tokio::spawn(news.tell(running.readiness.clone(), recorder));
-    Ok((running, leadership))
+    Ok((running, background.map(|background| stand(args, background))))
+}
+
+/// Stands for the leadership, and scans while it has it.
+fn stand<R, C>(args: &ServeArgs, background: Background<R, C>) -> Leadership
+where
+    R: ResolveImage + 'static,
+    C: FindCredentials + Send + Sync + 'static,
+{
+    let candidate = Candidate {
+        namespace: args.cluster.own_namespace.clone(),
+        lease: args.reporting.lease.clone(),
+        identity: own_name(args),
+        terms: Terms::default(),
+    };
+    let leadership = Leadership::stand(background.client.clone(), candidate, now);
+    tokio::spawn(background.run(leadership.leads()));
+    leadership
+}
+
+/// The namespaces that the webhook configuration exempts by their names.
+fn exempt(args: &ServeArgs) -> Vec<String> {
+    let own = [args.cluster.own_namespace.clone(), "kube-system".to_owned()];
+    own.into_iter().chain(args.cluster.exempt_namespaces.iter().cloned()).collect()
 }
 
 /// Tells the cluster what was found, if there is one.
@@ -134,17 +175,6 @@ fn teller(args: &ServeArgs, sources: &Sources) -> Option<Teller> {
     let (Some(client), News::Cluster(watched)) = (sources.client.clone(), &sources.news) else { return None };
     let events = Events::write(client, own_name(args), now);
     Some(Teller { events, policies: watched.state.clone(), findings: args.reporting.events })
-}
-
-/// Stands for what only one replica does.
-fn stand(client: Client, args: &ServeArgs) -> Leadership {
-    let candidate = Candidate {
-        namespace: args.cluster.own_namespace.clone(),
-        lease: args.reporting.lease.clone(),
-        identity: own_name(args),
-        terms: Terms::default(),
-    };
-    Leadership::stand(client, candidate, now)
 }
 
 /// What tells this replica from the others: the Pod's name, else this process of this host.

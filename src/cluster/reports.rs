@@ -87,7 +87,7 @@ impl Reports {
     ///
     /// # Errors
     /// [`ClusterError`] when it cannot be seen which reports there are: then nothing is written.
-    pub async fn write(&self, reports: &[Report]) -> Result<Written, ClusterError> {
+    pub async fn write(&self, reports: Vec<Report>) -> Result<Written, ClusterError> {
         let form = self.form().await?;
         let mut written = Written { form, ..Written::default() };
         // Of the kind that was used before its successor came.
@@ -97,15 +97,15 @@ impl Reports {
         }
         let Some(form) = form else { return Ok(written) };
         let there = self.fingerprints(form).await?;
-        let wanted: BTreeMap<Place, &Report> = reports.iter().map(|one| (place(one), one)).collect();
-        let is_new = |(place, report): &(&Place, &&Report)| {
-            there.get(*place).is_none_or(|there| *there != Some(report.fingerprint(form)))
+        let wanted: BTreeSet<Place> = reports.iter().map(place).collect();
+        let is_new = |report: &Report| {
+            there.get(&place(report)).is_none_or(|there| *there != Some(report.fingerprint(form)))
         };
-        let changed: Vec<&Report> = wanted.iter().filter(is_new).map(|(_, report)| *report).collect();
+        let changed: Vec<Report> = reports.into_iter().filter(is_new).collect();
         written.unchanged = wanted.len() - changed.len();
         let writing = stream::iter(changed).map(|report| self.apply(form, report));
         written.add(writing.buffer_unordered(SIDE_BY_SIDE).collect().await);
-        let gone: BTreeSet<Place> = there.into_keys().filter(|place| !wanted.contains_key(place)).collect();
+        let gone: BTreeSet<Place> = there.into_keys().filter(|place| !wanted.contains(place)).collect();
         self.delete(form, gone, &mut written).await;
         Ok(written)
     }
@@ -146,7 +146,7 @@ impl Reports {
         }
     }
 
-    async fn apply(&self, form: Form, report: &Report) -> One {
+    async fn apply(&self, form: Form, report: Report) -> One {
         let of_namespace = self.of_namespace(form, &report.namespace);
         let name = report.name();
         let written = async {

@@ -1,6 +1,7 @@
 //! What runs: every Pod that has not ended, and every template of Pods, page by page.
 
 use super::{ClusterError, why};
+use futures_util::{Stream, StreamExt, stream};
 use k8s_openapi::api::{
     admissionregistration::v1::ValidatingWebhookConfiguration,
     apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
@@ -12,54 +13,56 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams},
 };
 use serde_json::Value;
+use std::{collections::VecDeque, pin::pin};
 
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
 /// Pods that have not ended.
 const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// What carries Pods, as whole objects.
-#[derive(Clone, Debug, Default)]
-pub struct Listed {
-    /// The objects.
-    pub objects: Vec<Value>,
-    /// Kinds that could not be listed, and why.
-    pub notes: Vec<String>,
+/// A page of objects of one kind, whole; or why that kind cannot be listed.
+#[derive(Debug)]
+pub struct Page {
+    /// The plural: `deployments`.
+    pub kind: String,
+    /// The objects, with their kind.
+    pub objects: Result<Vec<Value>, ClusterError>,
 }
 
-/// Every Pod that has not ended, as a manifest with its kind.
+/// Every Pod that has not ended.
 ///
 /// # Errors
 /// When the API server does not give them.
-pub async fn pods(client: &Client, namespace: Option<&str>) -> Result<Vec<Value>, ClusterError> {
-    list(client, &ApiResource::erase::<Pod>(&()), namespace, RUNNING)
-        .await
-        .map_err(|error| ClusterError(format!("Pods cannot be listed: {}", why(&error))))
+pub async fn pods(client: &Client) -> Result<Vec<Value>, ClusterError> {
+    let mut pods = Vec::new();
+    let mut pages = pin!(Lister::of(client, None, vec![(ApiResource::erase::<Pod>(&()), RUNNING)]).pages());
+    while let Some(page) = pages.next().await {
+        pods.extend(page.objects?);
+    }
+    Ok(pods)
 }
 
-/// Every Pod that has not ended and every object with a template of Pods: of one namespace, or of all. A kind of
-/// template that may not be read is a note.
+/// Every object with a template of Pods, then every Pod that has not ended: of one namespace, or of all. Page by page,
+/// so that not all need be held. After a page that failed, the next kind follows.
+pub fn all(client: &Client, namespace: Option<&str>) -> impl Stream<Item = Page> + Send + use<> {
+    let mut kinds: Vec<(ApiResource, &'static str)> = templates().map(|kind| (kind, "")).into();
+    kinds.push((ApiResource::erase::<Pod>(&()), RUNNING));
+    Lister::of(client, namespace, kinds).pages()
+}
+
+/// Since when there is a webhook configuration of this name; none: there is none.
 ///
 /// # Errors
-/// When the API server does not give the Pods.
-pub async fn all(client: &Client, namespace: Option<&str>) -> Result<Listed, ClusterError> {
-    let mut listed = Listed { objects: pods(client, namespace).await?, notes: Vec::new() };
-    for kind in templates() {
-        match list(client, &kind, namespace, "").await {
-            Ok(objects) => listed.objects.extend(objects),
-            Err(error) => {
-                listed.notes.push(format!("{} cannot be listed: {}", kind.plural, why(&error)));
-            }
-        }
-    }
-    Ok(listed)
-}
-
-/// Since when there is a webhook configuration of this name; none: there is none, or it may not be read.
-pub async fn webhook_since(client: &Client, name: &str) -> Option<jiff::Timestamp> {
+/// When it cannot be read.
+pub async fn webhook_since(client: &Client, name: &str) -> Result<Option<jiff::Timestamp>, ClusterError> {
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-    let found = configurations.get_opt(name).await.ok().flatten()?;
-    Some(found.creation_timestamp()?.0)
+    match configurations.get_opt(name).await {
+        Ok(found) => Ok(found.and_then(|found| Some(found.creation_timestamp()?.0))),
+        Err(error) => Err(ClusterError(format!(
+            "the webhook configuration {name} cannot be read, so it is not known which Pods are older: {}",
+            why(&error)
+        ))),
+    }
 }
 
 fn templates() -> [ApiResource; 8] {
@@ -78,25 +81,50 @@ fn templates() -> [ApiResource; 8] {
     ]
 }
 
-async fn list(
-    client: &Client,
-    kind: &ApiResource,
-    namespace: Option<&str>,
-    fields: &str,
-) -> kube::Result<Vec<Value>> {
-    let api: Api<DynamicObject> = match namespace {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
-        None => Api::all_with(client.clone(), kind),
-    };
-    let mut found = Vec::new();
-    let mut page = ListParams::default().limit(PAGE).fields(fields);
-    loop {
-        let list = api.list(&page).await?;
-        found.extend(list.items.into_iter().map(|object| whole(object, kind)));
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => return Ok(found),
+/// Lists kinds, one after the other.
+struct Lister {
+    client: Client,
+    namespace: Option<String>,
+    /// With their field selectors.
+    kinds: VecDeque<(ApiResource, &'static str)>,
+    /// Where the first kind goes on.
+    token: Option<String>,
+}
+
+impl Lister {
+    fn of(client: &Client, namespace: Option<&str>, kinds: Vec<(ApiResource, &'static str)>) -> Self {
+        let namespace = namespace.map(ToOwned::to_owned);
+        Self { client: client.clone(), namespace, kinds: kinds.into(), token: None }
+    }
+
+    fn pages(self) -> impl Stream<Item = Page> + Send + use<> {
+        stream::unfold(self, |mut lister| async move {
+            let (kind, fields) = lister.kinds.front()?.clone();
+            let objects = lister.page(&kind, fields).await;
+            if objects.is_err() || lister.token.is_none() {
+                lister.kinds.pop_front();
+                lister.token = None;
+            }
+            Some((Page { kind: kind.plural, objects }, lister))
+        })
+    }
+
+    async fn page(&mut self, kind: &ApiResource, fields: &str) -> Result<Vec<Value>, ClusterError> {
+        let client = self.client.clone();
+        let api: Api<DynamicObject> = match &self.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, kind),
+            None => Api::all_with(client, kind),
+        };
+        let mut page = ListParams::default().limit(PAGE).fields(fields);
+        if let Some(token) = &self.token {
+            page = page.continue_token(token);
         }
+        let list = api
+            .list(&page)
+            .await
+            .map_err(|error| ClusterError(format!("{} cannot be listed: {}", kind.plural, why(&error))))?;
+        self.token = list.metadata.continue_.filter(|token| !token.is_empty());
+        Ok(list.items.into_iter().map(|object| whole(object, kind)).collect())
     }
 }
 

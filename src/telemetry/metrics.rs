@@ -3,6 +3,7 @@
 use super::{
     exchanges::{Exchanged, Exchanges},
     lookups::{Kept, LookedUp, Lookups},
+    scans::{Scanned, Scans},
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -50,6 +51,7 @@ pub struct Metrics {
     certificate_success: Gauge,
     exchanges: Exchanges,
     lookups: Lookups,
+    scans: Scans,
 }
 
 /// What tells reviews apart.
@@ -135,6 +137,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("hullmark");
         let exchanges = Exchanges::register(&mut registry);
         let lookups = Lookups::register(&mut registry);
+        let scans = Scans::register(&mut registry);
         let mut metrics = Self {
             registry,
             reviews: Family::default(),
@@ -155,6 +158,7 @@ impl Metrics {
             certificate_success: Gauge::default(),
             exchanges,
             lookups,
+            scans,
         };
         metrics.register_all(version);
         // From the start, so that the first drop is an increase.
@@ -281,6 +285,21 @@ impl Metrics {
     /// A document was looked up.
     pub fn looked_up(&self, looked_up: LookedUp) {
         self.lookups.add(looked_up);
+    }
+
+    /// A scan of what runs ended.
+    pub fn scanned(&self, scanned: Scanned<'_>) {
+        self.scans.ended(scanned);
+    }
+
+    /// A scan of what runs did not work.
+    pub fn scan_failed(&self) {
+        self.scans.failed();
+    }
+
+    /// Another replica scans from now on: what the last scan found is no longer shown.
+    pub fn scan_ended_elsewhere(&self) {
+        self.scans.forget();
     }
 
     /// What the cache holds now.

@@ -66,7 +66,7 @@ fn kinds(objects: &[Value]) -> BTreeSet<&str> {
 
 const CERT_MANAGER: &str = "certificates.mode=certManager";
 /// Neither an authority nor a Lease.
-const NOTHING_OF_OUR_NAMESPACE: &str = "certificates.mode=certManager,reports.enabled=false";
+const NOTHING_OF_OUR_NAMESPACE: &str = "certificates.mode=certManager,scan.interval=";
 const OWN_SECRET: &str = "certificates.mode=secret,certificates.secretName=mine,\
     certificates.caBundle=-----BEGIN CERTIFICATE-----";
 const CREDENTIAL_PROVIDERS: &str = "registries.credentialProviders.config=x,\

@@ -31,21 +31,25 @@ async fn reports_are_of_the_kind_that_there_is() {
     // Of another tool: not ours to touch.
     let other = |[group, version, kind, _]: [&str; 4]| json!({ "apiVersion": format!("{group}/{version}"), "kind": kind, "metadata": { "name": "others" } });
 
-    assert_eq!(writer.write(&both).await.unwrap(), Written::default(), "there is no kind of them");
+    assert_eq!(writer.write(both.clone()).await.unwrap(), Written::default(), "there is no kind of them");
 
     define(plane, "wgpolicy", "policyreports.wgpolicyk8s.io").await;
     create(&namespace, &other(Form::PolicyReport.names())).await;
-    assert_eq!(writer.write(&both).await.unwrap(), counts(Form::PolicyReport, 2, 0, 0));
+    assert_eq!(writer.write(both.clone()).await.unwrap(), counts(Form::PolicyReport, 2, 0, 0));
     assert_eq!(names(&namespace, "policyreports").await.len(), 3);
     every_document_is_accepted(&namespace, Form::PolicyReport, &web).await;
     assert_eq!(
-        writer.write(&of(60, &[(&shop, "user")], 10)).await.unwrap(),
+        writer.write(of(60, &[(&shop, "user")], 10)).await.unwrap(),
         counts(Form::PolicyReport, 0, 1, 1)
     );
 
     define(plane, "openreports", "reports.openreports.io").await;
     create(&namespace, &other(Form::OpenReports.names())).await;
-    assert_eq!(writer.write(&both).await.unwrap(), counts(Form::OpenReports, 2, 0, 1), "the successor");
+    assert_eq!(
+        writer.write(both.clone()).await.unwrap(),
+        counts(Form::OpenReports, 2, 0, 1),
+        "the successor"
+    );
     assert_eq!(names(&namespace, "policyreports").await, ["others"]);
     every_document_is_accepted(&namespace, Form::OpenReports, &web).await;
 
@@ -73,14 +77,14 @@ async fn what_changes_is_written(namespace: &Namespace, writer: &Reports, web: &
     assert_eq!(columns, ["NAME", "PASS", "FAIL", "WARN", "ERROR", "SKIP", "AGE"], "{}", listed.text());
 
     let later = of(60, &[(web, "user"), (shop, "user")], 10);
-    assert_eq!(writer.write(&later).await.unwrap(), counts(Form::OpenReports, 0, 2, 0));
+    assert_eq!(writer.write(later).await.unwrap(), counts(Form::OpenReports, 0, 2, 0));
     assert_eq!(
         report(namespace, web).await["metadata"]["resourceVersion"],
         before["metadata"]["resourceVersion"]
     );
 
     let changed = of(120, &[(web, "user"), (web, "ports"), (web, "volumes"), (shop, "user")], 2);
-    assert_eq!(writer.write(&changed).await.unwrap(), counts(Form::OpenReports, 1, 1, 0));
+    assert_eq!(writer.write(changed).await.unwrap(), counts(Form::OpenReports, 1, 1, 0));
     let after = report(namespace, web).await;
     let times: Vec<&Value> =
         after["results"].as_array().unwrap().iter().map(|one| &one["timestamp"]["seconds"]).collect();
@@ -90,17 +94,17 @@ async fn what_changes_is_written(namespace: &Namespace, writer: &Reports, web: &
 
     // One complies now.
     assert_eq!(
-        writer.write(&of(180, &[(shop, "user")], 10)).await.unwrap(),
+        writer.write(of(180, &[(shop, "user")], 10)).await.unwrap(),
         counts(Form::OpenReports, 0, 1, 1)
     );
-    assert_eq!(writer.write(&both).await.unwrap(), counts(Form::OpenReports, 1, 1, 0));
+    assert_eq!(writer.write(both.clone()).await.unwrap(), counts(Form::OpenReports, 1, 1, 0));
 }
 
 async fn what_cannot_be_written_keeps_nothing_else(writer: &Reports, web: &ObjectRef, shop: &ObjectRef) {
     let elsewhere =
         ObjectRef { namespace: Some("not-there".to_owned()), uid: Some("no-uid".to_owned()), ..web.clone() };
     let all = of(240, &[(web, "age"), (&elsewhere, "user"), (shop, "age")], 10);
-    let written = writer.write(&all).await.unwrap();
+    let written = writer.write(all).await.unwrap();
     assert_eq!((written.written, written.failed), (2, 1));
     let error = written.error.unwrap();
     assert!(error.starts_with("not-there/hullmark-no-uid: namespaces \"not-there\" not found"), "{error}");

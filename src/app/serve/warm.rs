@@ -88,7 +88,7 @@ impl Plan {
         let started = Instant::now();
         let mut workloads = self.listed;
         if let Some(client) = self.client {
-            match workloads::pods(&client, None).await {
+            match workloads::pods(&client).await {
                 Ok(pods) => workloads.extend(distinct(&pods)),
                 Err(error) => {
                     let error = error.to_string();

@@ -55,19 +55,22 @@ const WEBHOOK: [&str; 2] = [
 const AUTHORITY: [&str; 2] =
     ["hullmark: create secrets", "hullmark: get,update secrets named hullmark-authority"];
 const EVENTS: &str = "everywhere: create,patch events";
-const REPORTS: [&str; 4] = [
+const LEASE: [&str; 2] = ["hullmark: create leases", "hullmark: get,update leases named hullmark"];
+const WORKLOADS: [&str; 3] = [
+    "everywhere: list pods,podtemplates,replicationcontrollers",
+    "everywhere: list deployments,replicasets,statefulsets,daemonsets",
+    "everywhere: list jobs,cronjobs",
+];
+const REPORTS: [&str; 2] = [
     "everywhere: get,list,create,patch,delete reports",
     "everywhere: get,list,create,patch,delete policyreports",
-    "hullmark: get,update leases named hullmark",
-    "hullmark: create leases",
 ];
 const PULL_SECRETS: &str = "everywhere: get secrets,serviceaccounts";
 
 #[test]
 fn each_mode_gives_what_it_needs_and_no_more() {
-    let default =
-        [&KINDS[..], &WEBHOOK, &AUTHORITY, &REPORTS, &[NAMESPACES, NODES, PARAMETERS, EVENTS, PULL_SECRETS]]
-            .concat();
+    let others = [NAMESPACES, NODES, PARAMETERS, EVENTS, PULL_SECRETS];
+    let default = [&KINDS[..], &WEBHOOK, &AUTHORITY, &LEASE, &WORKLOADS, &REPORTS, &others].concat();
     let without = |gone: &[&'static str]| {
         default.iter().copied().filter(|rule| !gone.contains(rule)).collect::<Vec<_>>()
     };
@@ -110,11 +113,17 @@ fn each_mode_gives_what_it_needs_and_no_more() {
         ("no reports", &["reports.enabled=false"], without(&REPORTS)),
         ("no events", &["events.enabled=false"], without(&[EVENTS])),
         ("no events but of broken glass", &["events.enabled=false", BREAK_GLASS], default.clone()),
+        ("no scans", &["scan.interval="], without(&[&LEASE[..], &WORKLOADS, &REPORTS].concat())),
+        (
+            "a warm start alone",
+            &["scan.interval=,cache.warmUp.enabled=true"],
+            [without(&[&LEASE[..], &WORKLOADS, &REPORTS].concat()), vec!["everywhere: list pods"]].concat(),
+        ),
         ("cert-manager", &[CERT_MANAGER], without(&[&WEBHOOK[..], &AUTHORITY].concat())),
         (
             "cert-manager, and nothing of our own namespace",
-            &[CERT_MANAGER, "reports.enabled=false"],
-            without(&[&WEBHOOK[..], &AUTHORITY, &REPORTS].concat()),
+            &[CERT_MANAGER, "scan.interval="],
+            without(&[&WEBHOOK[..], &AUTHORITY, &LEASE, &WORKLOADS, &REPORTS].concat()),
         ),
     ];
     for (name, values, expected) in rows {

@@ -1,11 +1,13 @@
 //! The command line: every flag, its environment variable and its help.
 
 mod cache;
+mod log;
 mod registry;
 
 mod reporting;
 mod scan;
 pub use cache::{CacheArgs, SharedCacheArgs};
+pub use log::{LogArgs, LogFormat};
 pub use registry::{AddressRange, RegistryArgs};
 pub use reporting::ReportingArgs;
 pub use scan::{ScanArgs, ScanOutput};
@@ -195,12 +197,9 @@ pub struct ServeArgs {
     /// After SIGTERM: not ready, but still serving, for this long.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "HULLMARK_DRAIN")]
     pub drain: Duration,
-    /// json, or text for a person.
-    #[arg(long, value_enum, default_value_t = LogFormat::Json, env = "HULLMARK_LOG_FORMAT")]
-    pub log_format: LogFormat,
-    /// error, warn, info, debug or trace, or a tracing filter.
-    #[arg(long, default_value = "info", env = "HULLMARK_LOG")]
-    pub log: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub logging: LogArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
     pub registry: RegistryArgs,
@@ -341,15 +340,6 @@ fn namespaced_name(text: &str) -> Result<NamespacedName, String> {
         }
         _ => Err("write it as NAMESPACE/NAME".to_owned()),
     }
-}
-
-/// `--log-format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// Text for a person.
-    Text,
 }
 
 /// `hullmark demo`.

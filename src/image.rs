@@ -25,6 +25,6 @@ pub use media_type::MediaType;
 pub use platform::{Allowed, InvalidPlatform, Platform, PlatformFilter, PlatformTerm};
 pub use raw_config::RawConfig;
 pub use reference::{InvalidReference, Reference};
-pub use resolved::{Freshness, PlatformImage, ResolvedImage, Unresolved, UnresolvedKind};
+pub use resolved::{AuthKind, Freshness, PlatformImage, ResolvedImage, Unresolved, UnresolvedKind};
 pub use stop_signal::{InvalidStopSignal, StopSignal};
 pub use user::{RunsAsRoot, User, UserKind};

@@ -207,6 +207,7 @@ pub fn print(args: &ScanArgs, survey: &Survey, out: &mut dyn Write) -> Result<Ex
     let text = match args.output {
         ScanOutput::Table => survey::table::text(survey),
         ScanOutput::Json => serde_json::to_string_pretty(&survey::json::document(survey))? + "\n",
+        ScanOutput::Html => survey::page::html(&survey::json::document(survey)),
         ScanOutput::Sarif => serde_json::to_string_pretty(&survey::sarif::of_survey(survey))? + "\n",
     };
     out.write_all(text.as_bytes())?;

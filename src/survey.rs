@@ -8,6 +8,7 @@
 mod drift;
 pub mod json;
 mod object;
+pub mod page;
 pub mod report;
 pub mod sarif;
 mod summary;

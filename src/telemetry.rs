@@ -9,11 +9,17 @@ mod host_class;
 pub mod log;
 mod lookups;
 mod metrics;
+mod process;
 mod record;
+mod sample;
 mod scans;
 
 pub use exchanges::Exchanged;
 pub use lookups::{Kept, LookedUp};
 pub use metrics::{Metrics, Queue};
 pub use record::{Outcome, record};
+pub use sample::Sample;
 pub use scans::Scanned;
+
+/// The target of the lines that say how a request was judged, for filters and for whoever collects logs.
+const DECISION: &str = "hullmark::decision";

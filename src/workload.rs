@@ -116,6 +116,25 @@ pub struct Overrides {
     pub mount_paths: Vec<String>,
 }
 
+/// What keeps an object: its controller, as `metadata.ownerReferences` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Controller<'a> {
+    /// `ReplicaSet`, `Job`, …
+    pub kind: &'a str,
+    /// Its name, in the object's namespace.
+    pub name: &'a str,
+}
+
+impl Workload {
+    /// The object's controller; none: nobody keeps it, or the reference cannot be read.
+    #[must_use]
+    pub fn controller(&self) -> Option<Controller<'_>> {
+        let owners = self.object.pointer("/metadata/ownerReferences")?.as_array()?;
+        let controller = owners.iter().find(|owner| owner["controller"] == true)?;
+        Some(Controller { kind: controller["kind"].as_str()?, name: controller["name"].as_str()? })
+    }
+}
+
 impl UseKind {
     /// The kind as policies' `match.uses` writes it.
     #[must_use]

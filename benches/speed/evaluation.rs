@@ -5,7 +5,7 @@ use crate::{
     support::{Spread, report},
 };
 use hullmark::{
-    image::{Document, Freshness, ImageConfig, Manifest, PlatformImage, ResolvedImage},
+    image::{AuthKind, Document, Freshness, ImageConfig, Manifest, PlatformImage, ResolvedImage},
     policy::{Fact, PolicyDocument, PolicySet, Subject},
     workload::Workload,
 };
@@ -78,6 +78,7 @@ pub(crate) fn image(nth: usize) -> ResolvedImage {
         available: Vec::from_iter(platform.platform.clone()),
         platforms: vec![Arc::new(platform)],
         freshness: Freshness::Fetched,
+        auth: AuthKind::Anonymous,
     }
 }
 

@@ -47,7 +47,7 @@ fn pointer(field_path: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        image::{Digest, Freshness, MediaType, ResolvedImage, Unresolved, UnresolvedKind},
+        image::{AuthKind, Digest, Freshness, MediaType, ResolvedImage, Unresolved, UnresolvedKind},
         workload::Workload,
     };
     use std::sync::Arc;
@@ -71,6 +71,7 @@ mod tests {
                 available: vec![],
                 platforms: vec![],
                 freshness: Freshness::Fetched,
+                auth: AuthKind::Anonymous,
             })))
         };
         workload.uses.iter().map(|usage| Fact { usage: usage.clone(), image: resolved(usage) }).collect()

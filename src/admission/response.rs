@@ -14,6 +14,7 @@ use crate::{
     image::UnresolvedKind,
     policy::{Decision, Enforcement, Fact, FindingKind, Remark, Verdict},
 };
+use annotations::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -150,31 +151,37 @@ pub fn respond(request: &Request, verdict: &Verdict, facts: &[Fact], mode: Mode)
         _ => Decision::Warn,
     };
     let status = (decision == Decision::Deny).then(|| refusal(request, &denials));
+    let outcome = Outcome { uid: &request.uid, decision, would_be, if_enforced, mode };
     answer(
         Response {
             uid: &request.uid,
             allowed: decision != Decision::Deny,
             warnings: message::warnings(instead.unwrap_or_default(), told, &warns),
-            audit_annotations: annotations::of_verdict(verdict, facts, decision, would_be, mode),
+            audit_annotations: annotations::of_verdict(outcome, verdict, facts),
             status,
         },
-        decision,
-        would_be,
-        if_enforced,
+        outcome,
     )
 }
 
 /// The answer to a request in which there is nothing to judge, with the reason why.
 #[must_use]
 pub fn allow_unjudged(request: &Request, reason: &str) -> Answer {
+    let outcome = Outcome {
+        uid: &request.uid,
+        decision: Decision::Allow,
+        would_be: Decision::Allow,
+        if_enforced: Decision::Allow,
+        mode: Mode::Enforce,
+    };
     let response = Response {
         uid: &request.uid,
         allowed: true,
         status: None,
         warnings: Vec::new(),
-        audit_annotations: annotations::of_unjudged(reason),
+        audit_annotations: annotations::of_unjudged(outcome, reason),
     };
-    answer(response, Decision::Allow, Decision::Allow, Decision::Allow)
+    answer(response, outcome)
 }
 
 /// The answer when judging itself failed: refused with code 500 in enforce mode (a Pod that was not
@@ -186,11 +193,13 @@ pub fn respond_failure(request: &Request, detail: &str, mode: Mode) -> Answer {
     let decision = if mode == Mode::Enforce { would_be } else { Decision::Warn };
     let message = message::failure(request, detail);
     let refused = decision == Decision::Deny;
+    let uid = &request.uid;
+    let outcome = Outcome { uid, decision, would_be, if_enforced: would_be, mode };
     let response = Response {
         uid: &request.uid,
         allowed: !refused,
         warnings: if refused { Vec::new() } else { vec![message::one_warning(&message, "")] },
-        audit_annotations: annotations::of_failure(detail, decision, would_be, mode),
+        audit_annotations: annotations::of_failure(outcome, detail),
         status: refused.then_some(Status {
             status: "Failure",
             code: 500,
@@ -199,14 +208,15 @@ pub fn respond_failure(request: &Request, detail: &str, mode: Mode) -> Answer {
             details: None,
         }),
     };
-    answer(response, decision, would_be, would_be)
+    answer(response, outcome)
 }
 
 fn is_template(request: &Request) -> bool {
     request.workload.as_ref().is_ok_and(|workload| workload.is_template)
 }
 
-fn answer(response: Response<'_>, decision: Decision, would_be: Decision, if_enforced: Decision) -> Answer {
+fn answer(response: Response<'_>, outcome: Outcome<'_>) -> Answer {
+    let Outcome { decision, would_be, if_enforced, .. } = outcome;
     let allowed = response.allowed;
     let code = response.status.as_ref().map_or(200, |status| status.code);
     let review = AdmissionReview { api_version: super::API_VERSION, kind: "AdmissionReview", response };

@@ -86,7 +86,7 @@ pub(super) async fn called(client: &Client, configuration: &str, unseen: &mut Ve
 async fn policies(args: &ScanArgs, client: &Client) -> Result<(Arc<PolicySet>, String)> {
     if let Some(folder) = &args.policies {
         let loaded = policy_files::compile(folder)?;
-        return Ok((loaded.set, format!("{} (not of the cluster)", folder.display())));
+        return Ok((loaded.set, format!("files: {} (not installed)", folder.display())));
     }
     policies::readable(client).await?;
     // Somebody else's word on them stays.

@@ -19,7 +19,7 @@ use crate::{
     review::{Chain, FindCredentials, ResolveImage, Reviewer},
     server::{self, Certificates, Running, Settings, Webhook},
     survey::report::Extent,
-    telemetry::log,
+    telemetry::{Sample, log},
 };
 use anyhow::Context;
 use background::Background;
@@ -29,6 +29,7 @@ pub use recorder::Recorder;
 use sources::{News, Sources};
 use std::{
     fs,
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -52,11 +53,12 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Whatever keeps the webhook from starting, as a text for the person who started it: policies,
 /// certificates, settings of registries, a port in use. The exit code for these is 2.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let format = match args.log_format {
-        LogFormat::Json => log::Format::Json,
-        LogFormat::Text => log::Format::Text,
+    let format = match args.logging.log_format {
+        Some(LogFormat::Text) => log::Format::Text,
+        None if std::io::stderr().is_terminal() => log::Format::Text,
+        Some(LogFormat::Json) | None => log::Format::Json,
     };
-    let log = log::init(format, &args.log)?;
+    let log = log::init(format, &args.logging.log)?;
     // Listened for before anything is open, so that an early signal is not lost.
     let mut stop = Stop::new()?;
     let (mut running, leadership) = start(&args, log.dropped()).await?;
@@ -86,7 +88,10 @@ async fn start(args: &ServeArgs, dropped: log::Dropped) -> anyhow::Result<(Runni
     let sources = Sources::of(args).await?;
     let identity = Identity::of(args, sources.client.as_ref()).await?;
     let certificates = Arc::new(identity.certificates);
-    let recorder = Arc::new(Recorder::new(VERSION).writing(teller(args, &sources)).logging(dropped));
+    let recorder = Recorder::new(VERSION)
+        .writing(teller(args, &sources))
+        .logging(Sample::of(args.logging.log_admits), dropped);
+    let recorder = Arc::new(recorder);
     let told = Arc::clone(&recorder);
     let observer: Observer = Arc::new(move |exchange| told.exchanged(exchange));
     let registry = Registry::new(settings(args, observer, &recorder)?)?;

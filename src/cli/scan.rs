@@ -64,4 +64,6 @@ pub enum ScanOutput {
     Json,
     /// SARIF 2.1.0.
     Sarif,
+    /// One page that needs nothing else: for a browser, a meeting, a printer.
+    Html,
 }

@@ -20,6 +20,8 @@ pub struct ResolvedImage {
     pub platforms: Vec<Arc<PlatformImage>>,
     /// Where the answer came from.
     pub freshness: Freshness,
+    /// With what kind of credentials it was read.
+    pub auth: AuthKind,
 }
 
 /// One platform's image.
@@ -41,6 +43,33 @@ pub struct PlatformImage {
     pub config: ImageConfig,
     /// The config blob, byte for byte.
     pub raw_config: RawConfig,
+}
+
+/// With what kind of credentials a registry was asked, or would have been for what a cache had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthKind {
+    /// None.
+    #[default]
+    Anonymous,
+    /// A user name and a password.
+    Basic,
+    /// An `OAuth2` refresh token.
+    IdentityToken,
+    /// A bearer token, used as it is.
+    RegistryToken,
+}
+
+impl AuthKind {
+    /// A stable name for logs and reports: `anonymous`, `basic`, `identity-token`, `registry-token`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Basic => "basic",
+            Self::IdentityToken => "identity-token",
+            Self::RegistryToken => "registry-token",
+        }
+    }
 }
 
 /// Where a resolution came from. Of the parts of an image, the worst counts: see [`Freshness::worse`].

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     credential::{Access, Credentials},
-    image::{Digest, Freshness, ImageConfig, MediaType, Platform},
+    image::{AuthKind, Digest, Freshness, ImageConfig, MediaType, Platform},
     workload::Workload,
 };
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ impl ResolveImage for Images {
             available: available.clone(),
             platforms: chosen.collect(),
             freshness: Freshness::Fetched,
+            auth: AuthKind::Anonymous,
         }))
     }
 }

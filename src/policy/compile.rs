@@ -20,8 +20,18 @@ use document::{Document, Kind};
 use serde_json::Value;
 
 /// Keys of audit annotations that Hullmark itself writes; a policy cannot take their place.
-pub const RESERVED_ANNOTATIONS: [&str; 8] =
-    ["verdict", "would-be", "mode", "violations", "excepted", "images", "not-judged", "failure"];
+pub const RESERVED_ANNOTATIONS: [&str; 10] = [
+    "verdict",
+    "would-be",
+    "if-enforced",
+    "mode",
+    "violations",
+    "excepted",
+    "images",
+    "not-judged",
+    "failure",
+    "request-uid",
+];
 
 /// A policy in force.
 #[derive(Debug)]

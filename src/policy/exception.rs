@@ -63,7 +63,7 @@ impl Exception {
         let is_named = |policy: &ExceptedPolicy| {
             policy.name == finding.policy && (policy.rules.is_empty() || policy.rules.contains(&finding.rule))
         };
-        self.policies.iter().any(is_named) && self.selector.selects_use(usage)
+        self.policies.iter().any(is_named) && self.selector.surely_selects_use(usage)
     }
 }
 

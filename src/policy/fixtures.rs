@@ -3,7 +3,8 @@
 use super::{Fact, Namespace, PolicyDocument, PolicyError, PolicySet, Subject, Verdict};
 use crate::{
     image::{
-        Digest, Freshness, ImageConfig, MediaType, PlatformImage, ResolvedImage, Unresolved, UnresolvedKind,
+        AuthKind, Digest, Freshness, ImageConfig, MediaType, PlatformImage, ResolvedImage, Unresolved,
+        UnresolvedKind,
     },
     workload::Workload,
     yaml,
@@ -98,6 +99,7 @@ pub(super) fn image(platforms: Vec<PlatformImage>) -> ResolvedImage {
         available: platforms.iter().filter_map(|platform| platform.platform.clone()).collect(),
         platforms: platforms.into_iter().map(Arc::new).collect(),
         freshness: Freshness::Fetched,
+        auth: AuthKind::Anonymous,
     }
 }
 

@@ -137,6 +137,13 @@ impl Selector {
         let any = |globs: &Globs| names.iter().any(|name| globs.is_match(name));
         self.images.as_ref().is_none_or(any) && !self.exclude.as_ref().is_some_and(any)
     }
+
+    /// The same, but not for an image whose name cannot be read, where names decide: what lets something pass
+    /// must know what.
+    pub(super) fn surely_selects_use(&self, usage: &ImageUse) -> bool {
+        let names_decide = self.images.is_some() || self.exclude.is_some();
+        (usage.reference.is_ok() || !names_decide) && self.selects_use(usage)
+    }
 }
 
 impl Labels {

@@ -4,8 +4,8 @@ use super::file::ImageFixture;
 use crate::{
     credential::{Access, Credentials},
     image::{
-        Digest, Document, Freshness, ImageConfig, MediaType, Platform, PlatformFilter, PlatformImage,
-        Reference, ResolvedImage, Unresolved, UnresolvedKind,
+        AuthKind, Digest, Document, Freshness, ImageConfig, MediaType, Platform, PlatformFilter,
+        PlatformImage, Reference, ResolvedImage, Unresolved, UnresolvedKind,
     },
     review::{FindCredentials, ResolveImage},
     workload::Workload,
@@ -115,6 +115,7 @@ fn resolved(reference: &Reference, fixture: &ImageFixture) -> Result<Result<Reso
         available: platforms.iter().filter_map(|image| image.platform.clone()).collect(),
         platforms,
         freshness: Freshness::Fetched,
+        auth: AuthKind::Anonymous,
     }))
 }
 

@@ -4,7 +4,10 @@ use super::{
     hosts::{Endpoint, authority},
     token::bearer,
 };
-use crate::{credential::Credentials, image::Reference};
+use crate::{
+    credential::Credentials,
+    image::{AuthKind, Reference},
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::header::HeaderValue;
 use std::{
@@ -67,13 +70,23 @@ impl Source {
         authority(&self.endpoint.base)
     }
 
-    /// With which kind of credentials it is asked, for error texts.
-    pub(super) fn tried(&self) -> &'static str {
+    /// With which kind of credentials it is asked.
+    pub(super) fn auth(&self) -> AuthKind {
         match self.credentials {
-            None => "an anonymous request",
-            Some(Credentials::Basic { .. }) => "the given user name and password",
-            Some(Credentials::IdentityToken(_)) => "the given identity token",
-            Some(Credentials::RegistryToken(_)) => "the given registry token",
+            None => AuthKind::Anonymous,
+            Some(Credentials::Basic { .. }) => AuthKind::Basic,
+            Some(Credentials::IdentityToken(_)) => AuthKind::IdentityToken,
+            Some(Credentials::RegistryToken(_)) => AuthKind::RegistryToken,
+        }
+    }
+
+    /// The same, for error texts.
+    pub(super) fn tried(&self) -> &'static str {
+        match self.auth() {
+            AuthKind::Anonymous => "an anonymous request",
+            AuthKind::Basic => "the given user name and password",
+            AuthKind::IdentityToken => "the given identity token",
+            AuthKind::RegistryToken => "the given registry token",
         }
     }
 

@@ -62,6 +62,7 @@ impl Walk<'_> {
             available: Vec::new(),
             platforms: Vec::new(),
             freshness: freshness.clone(),
+            auth: self.source.auth(),
         };
         match &root.known {
             Known::Artifact(artifact) => Err(self.artifact(artifact)),

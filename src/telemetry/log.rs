@@ -5,6 +5,7 @@
 
 mod json;
 mod side;
+mod text;
 
 use std::io::{self, IsTerminal};
 use tracing::Subscriber;
@@ -56,7 +57,7 @@ where
         tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours && format == Format::Text);
     let layer = match format {
         Format::Json => layer.event_format(json::Lines).boxed(),
-        Format::Text => layer.boxed(),
+        Format::Text => layer.event_format(text::Lines::default()).boxed(),
     };
     Ok(Registry::default().with(layer.with_filter(parse(filter)?)))
 }

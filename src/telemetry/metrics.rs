@@ -3,10 +3,14 @@
 use super::{
     exchanges::{Exchanged, Exchanges},
     lookups::{Kept, LookedUp, Lookups},
+    process,
     scans::{Scanned, Scans},
 };
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{
         counter::Counter,
         family::Family,
@@ -239,8 +243,11 @@ impl Metrics {
     /// All metrics as OpenMetrics text.
     pub fn exposition(&self) -> String {
         let mut text = String::new();
+        let written = encode_registry(&mut text, &self.registry)
+            .and_then(|()| process::encode(&mut text))
+            .and_then(|()| encode_eof(&mut text));
         // Writing to a string cannot fail; an empty exposition would be seen as a failed scrape.
-        encode(&mut text, &self.registry).map_or_else(|_| String::new(), |()| text)
+        written.map_or_else(|_| String::new(), |()| text)
     }
 
     /// A request was answered with an HTTP status that says that nothing was judged.

@@ -1,28 +1,29 @@
-//! One review, one log line: a constant message and dotted fields, the same names everywhere.
+//! One review, one log line, and metrics.
 //!
-//! WARN when the glass was broken; INFO when it was or would have been refused, warned about or
-//! excepted; DEBUG for a plain admit. Findings and images are JSON in one field each (see
-//! [`super::log`], which writes them as structure).
+//! The line (docs/decision-log.md) has a constant message and target, and dotted fields. WARN when the glass
+//! was broken; INFO when anything was found or excepted, and for a sample of the plain admits; DEBUG for the
+//! other admits. What is structured is JSON in one field each (see [`super::log`], which writes it as
+//! structure). Values are cleaned and bounded, so that the whole line stays within [`MAX_LINE`].
 
-use super::metrics::{FindingLabels, Metrics, ReviewLabels, Stage};
+mod line;
+
+use super::{
+    metrics::{FindingLabels, Metrics, ReviewLabels, Stage},
+    sample::Sample,
+};
 use crate::{
     admission::{Answer, Mode, Operation, Request},
-    image::ResolvedImage,
-    policy::{Decision, Enforcement, Finding},
+    policy::{Decision, Enforcement},
     review::Review,
-    text::clean,
 };
-use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use line::{MAX_NAME, MAX_USER, short};
+use std::time::Duration;
 
-/// Findings and images in a line; the rest is counted.
-const MAX_ITEMS: usize = 20;
-/// Characters of a message, and of a name.
-const MAX_MESSAGE: usize = 512;
-const MAX_NAME: usize = 256;
+/// The version of the line: it changes when a field goes or means something else, not when one comes.
+const LOG_VERSION: u64 = 1;
+/// Bytes of a whole line: container runtimes split longer ones.
+#[cfg(test)]
+const MAX_LINE: usize = 16 * 1024;
 
 /// One answered request.
 #[derive(Clone, Copy, Debug)]
@@ -41,45 +42,58 @@ pub struct Outcome<'a> {
     pub elapsed: Duration,
 }
 
-/// Turns a review into its log line and its metrics.
-pub fn record(metrics: &Metrics, outcome: &Outcome<'_>) {
+/// Turns a review into its log line and its metrics; `sample` chooses among the plain admits.
+pub fn record(metrics: &Metrics, sample: Sample, outcome: &Outcome<'_>) {
     count(metrics, outcome);
-    let is_excepted = outcome.review.is_some_and(|review| !review.verdict.excepted.is_empty());
-    let quiet = outcome.answer.decision == Decision::Allow
-        && outcome.answer.would_be == Decision::Allow
-        && !is_excepted;
+    let Outcome { request, review, answer, mode, .. } = *outcome;
+    let is_plain = is_plain(outcome);
     // The macro's level must be constant.
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                request.uid = clean(&outcome.request.uid, MAX_NAME),
-                request.namespace = outcome.request.namespace.as_deref().map(|name| clean(name, MAX_NAME)),
-                request.kind = clean(&outcome.request.kind, MAX_NAME),
-                request.name = clean(&outcome.request.name, MAX_NAME),
-                request.operation = operation(outcome.request.operation),
-                request.user = clean(&outcome.request.user, MAX_NAME),
-                request.dry_run = outcome.request.dry_run,
+                target: super::DECISION,
+                log_version = LOG_VERSION,
+                request.uid = short(&request.uid, MAX_NAME),
+                request.namespace = request.namespace.as_deref().map(|name| short(name, MAX_NAME)),
+                request.kind = short(&request.kind, MAX_NAME),
+                request.name = short(&request.name, MAX_NAME),
+                request.owner = line::owner(request),
+                request.operation = operation(request.operation),
+                request.sub_resource = line::sub_resource(request),
+                request.user = short(&request.user, MAX_USER),
+                request.dry_run = request.dry_run,
                 verdict = verdict(outcome),
-                would_be = outcome.answer.would_be.as_str(),
-                mode = outcome.mode.as_str(),
-                code = outcome.answer.code,
-                unjudged = outcome.request.workload.as_ref().err().copied(),
-                images = outcome.review.map(|review| images(review).to_string()),
-                findings = outcome.review.map(|review| findings(review.verdict.findings.iter()).to_string()),
-                excepted = outcome.review.and_then(excepted),
+                would_be = answer.would_be.as_str(),
+                if_enforced = answer.if_enforced.as_str(),
+                mode = mode.as_str(),
+                code = answer.code,
+                unjudged = request.workload.as_ref().err().copied(),
+                sampled = is_plain.then(|| sample.share()),
+                images = review.map(|review| line::images(&review.facts).to_string()),
+                findings = review.map(|review| line::findings(&review.verdict.findings).to_string()),
+                excepted = review.and_then(|review| line::excepted(&review.verdict.excepted)),
+                reading_ms = milliseconds(outcome.reading),
+                resolving_ms = review.map(|review| milliseconds(review.resolving)),
+                judging_ms = review.map(|review| milliseconds(review.judging)),
                 duration_ms = milliseconds(outcome.elapsed),
-                resolving_ms = outcome.review.map(|review| milliseconds(review.resolving)),
                 "review"
             )
         };
     }
-    if outcome.mode == Mode::BreakGlass {
+    if mode == Mode::BreakGlass {
         line!(warn);
-    } else if quiet {
+    } else if is_plain && !sample.keeps(&request.uid) {
         line!(debug);
     } else {
         line!(info);
     }
+}
+
+/// Whether there is nothing to tell: admitted, with nothing found and nothing excepted.
+fn is_plain(outcome: &Outcome<'_>) -> bool {
+    let verdict = outcome.review.map(|review| &review.verdict);
+    outcome.answer.would_be == Decision::Allow
+        && verdict.is_none_or(|verdict| verdict.findings.is_empty() && verdict.excepted.is_empty())
 }
 
 fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
@@ -98,8 +112,8 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
     metrics.took(Stage::Judging, review.judging);
     for finding in &review.verdict.findings {
         metrics.found(FindingLabels {
-            policy: clean(&finding.policy, MAX_NAME),
-            rule: clean(&finding.rule, MAX_NAME),
+            policy: short(&finding.policy, MAX_NAME),
+            rule: short(&finding.rule, MAX_NAME),
             kind: finding.kind.as_str(),
             action: action(finding.enforcement),
         });
@@ -110,55 +124,6 @@ fn count(metrics: &Metrics, outcome: &Outcome<'_>) {
             Err(unresolved) => metrics.unresolved(unresolved.kind.as_str()),
         }
     }
-}
-
-/// The images that were looked at, by their normalised names: the digest of what the reference points at, where that
-/// came from, and for how long the registry has not been asked about it.
-fn images(review: &Review) -> Value {
-    let images: BTreeMap<String, Value> = review
-        .facts
-        .iter()
-        .filter_map(|fact| fact.image.as_ref()?.as_ref().ok())
-        .map(|image: &std::sync::Arc<ResolvedImage>| {
-            let mut told = json!({ "digest": image.digest.to_string(), "from": image.freshness.as_str() });
-            if let Some(age) = image.freshness.age() {
-                told["age_s"] = age.as_secs().into();
-            }
-            (clean(&image.reference.to_string(), MAX_MESSAGE), told)
-        })
-        .take(MAX_ITEMS)
-        .collect();
-    json!(images)
-}
-
-fn findings<'a>(all: impl ExactSizeIterator<Item = &'a Finding>) -> Value {
-    let number = all.len();
-    let mut list: Vec<Value> = all
-        .take(MAX_ITEMS)
-        .map(|finding| {
-            json!({
-                "policy": clean(&finding.policy, MAX_NAME),
-                "rule": clean(&finding.rule, MAX_NAME),
-                "kind": finding.kind.as_str(),
-                "action": action(finding.enforcement),
-                "container": clean(&finding.container, MAX_NAME),
-                "message": clean(&finding.message, MAX_MESSAGE),
-            })
-        })
-        .collect();
-    if number > MAX_ITEMS {
-        list.push(json!({ "more": number - MAX_ITEMS }));
-    }
-    Value::Array(list)
-}
-
-/// What exceptions let pass, and their names; none if nothing.
-fn excepted(review: &Review) -> Option<String> {
-    let all = &review.verdict.excepted;
-    let exceptions: BTreeSet<&str> = all.iter().map(|one| one.exception.as_str()).take(MAX_ITEMS).collect();
-    (!all.is_empty()).then(|| {
-        json!({ "by": exceptions, "findings": findings(all.iter().map(|one| &one.finding)) }).to_string()
-    })
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -144,6 +144,7 @@ fn values_switch_what_they_say() {
         ("networkPolicy.enabled=true", &["NetworkPolicy"], &[]),
         ("monitoring.serviceMonitor.enabled=true", &["ServiceMonitor"], &[]),
         ("monitoring.prometheusRule.enabled=true", &["PrometheusRule"], &[]),
+        ("monitoring.dashboard.enabled=true", &["ConfigMap"], &[]),
         ("priorityClassQuota=true", &["ResourceQuota"], &[]),
         ("registries.hosts.ghcr\\.io=x", &["ConfigMap"], &[]),
         (CREDENTIAL_PROVIDERS, &["ConfigMap"], &[]),
@@ -224,6 +225,9 @@ fn values_that_cannot_be_are_refused() {
         ("pullSecrets.mode=namespaces", "needs pullSecrets.namespaces"),
         ("ports.health=8443", "must differ"),
         ("autoscaling.enabled=true,autoscaling.minReplicas=20", "greater than autoscaling.maxReplicas"),
+        ("monitoring.prometheusRule.disabled={slow}", "/monitoring/prometheusRule/disabled/0"),
+        ("monitoring.prometheusRule.runbooks=wiki", "/monitoring/prometheusRule/runbooks"),
+        ("monitoring.serviceMonitor.scrapeTimeout=5", "/monitoring/serviceMonitor/scrapeTimeout"),
         ("starterPolicies.mode=audit,starterPolicies.policies={nope}", "carries no policy \"nope\""),
     ] {
         let error = render(&[value]).expect_err(value);

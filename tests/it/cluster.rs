@@ -307,5 +307,6 @@ async fn the_audit_log_holds_our_annotations() {
     assert_eq!(violations[0]["field"], "spec.containers[0].image", "{violations}");
     let images: Value = serde_json::from_str(&note(&entries[1], "images")).unwrap();
     assert_eq!(images[0]["image"], "registry.acme.io/shop/web:1", "{images}");
+    assert_eq!(note(&entries[0], "request-uid").len(), 36, "{entries:?}");
     assert!(images[0]["digest"].as_str().unwrap().starts_with("sha256:"), "{images}");
 }

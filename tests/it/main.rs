@@ -5,12 +5,15 @@
 mod chart;
 mod check;
 mod cluster;
+mod decision_log;
 mod fronts;
 mod inspect;
 mod layering;
 mod leader;
 mod lying;
+mod monitoring;
 mod operate;
+mod page;
 mod properties;
 mod readme;
 mod registry;

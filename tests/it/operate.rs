@@ -4,6 +4,7 @@
 
 mod install;
 mod load;
+mod monitoring;
 mod pinning;
 mod rights;
 mod stage;

@@ -15,14 +15,25 @@ use std::collections::BTreeMap;
 const MAX_VALUE: usize = 10 * 1024;
 /// Characters of a key.
 const MAX_KEY: usize = 63;
+/// Characters of a request's uid: a UUID has 36.
+const MAX_UID: usize = 253;
+
+/// What was decided of a request, and what would be if it were stricter.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome<'a> {
+    pub(super) uid: &'a str,
+    pub(super) decision: Decision,
+    pub(super) would_be: Decision,
+    pub(super) if_enforced: Decision,
+    pub(super) mode: Mode,
+}
+
 pub(super) fn of_verdict(
+    outcome: Outcome<'_>,
     verdict: &Verdict,
     facts: &[Fact],
-    decision: Decision,
-    would_be: Decision,
-    mode: Mode,
 ) -> BTreeMap<String, String> {
-    let mut annotations = outcome(decision, would_be, mode);
+    let mut annotations = outcome.annotations();
     for (key, value) in &verdict.audit_annotations {
         if is_legal(key) && !RESERVED_ANNOTATIONS.contains(&key.as_str()) {
             annotations.insert(key.clone(), cut_bytes(clean(value, MAX_VALUE), MAX_VALUE));
@@ -48,19 +59,14 @@ pub(super) fn of_verdict(
     annotations
 }
 
-pub(super) fn of_unjudged(reason: &str) -> BTreeMap<String, String> {
-    let mut annotations = outcome(Decision::Allow, Decision::Allow, Mode::Enforce);
+pub(super) fn of_unjudged(outcome: Outcome<'_>, reason: &str) -> BTreeMap<String, String> {
+    let mut annotations = outcome.annotations();
     annotations.insert("not-judged".to_owned(), clean(reason, 200));
     annotations
 }
 
-pub(super) fn of_failure(
-    detail: &str,
-    decision: Decision,
-    would_be: Decision,
-    mode: Mode,
-) -> BTreeMap<String, String> {
-    let mut annotations = outcome(decision, would_be, mode);
+pub(super) fn of_failure(outcome: Outcome<'_>, detail: &str) -> BTreeMap<String, String> {
+    let mut annotations = outcome.annotations();
     annotations.insert("failure".to_owned(), clean(detail, 1000));
     annotations
 }
@@ -74,13 +80,22 @@ pub(super) fn is_legal(key: &str) -> bool {
         && end(key.chars().next_back())
 }
 
-fn outcome(decision: Decision, would_be: Decision, mode: Mode) -> BTreeMap<String, String> {
-    let mut annotations = BTreeMap::from([("verdict".to_owned(), decision.as_str().to_owned())]);
-    if mode != Mode::Enforce {
-        annotations.insert("mode".to_owned(), mode.as_str().to_owned());
-        annotations.insert("would-be".to_owned(), would_be.as_str().to_owned());
+impl Outcome<'_> {
+    /// The uid leads from the audit log, which does not have it, to our line.
+    fn annotations(self) -> BTreeMap<String, String> {
+        let mut annotations = BTreeMap::from([
+            ("verdict".to_owned(), self.decision.as_str().to_owned()),
+            ("request-uid".to_owned(), clean(self.uid, MAX_UID)),
+        ]);
+        if self.mode != Mode::Enforce {
+            annotations.insert("mode".to_owned(), self.mode.as_str().to_owned());
+            annotations.insert("would-be".to_owned(), self.would_be.as_str().to_owned());
+        }
+        if self.if_enforced != self.would_be {
+            annotations.insert("if-enforced".to_owned(), self.if_enforced.as_str().to_owned());
+        }
+        annotations
     }
-    annotations
 }
 
 fn finding(finding: &Finding) -> Value {

@@ -2,7 +2,7 @@ mod modes;
 
 use super::*;
 use crate::{
-    image::{Freshness, MediaType, ResolvedImage, Unresolved},
+    image::{AuthKind, Freshness, MediaType, ResolvedImage, Unresolved},
     policy::Finding,
     workload::{UseKind, Workload},
 };
@@ -78,6 +78,7 @@ fn resolved() -> Arc<ResolvedImage> {
         available: Vec::new(),
         platforms: Vec::new(),
         freshness: Freshness::Fetched,
+        auth: AuthKind::Anonymous,
     })
 }
 
@@ -147,12 +148,18 @@ fn decisions_by_mode_and_kind() {
         let response = body(&answer);
         assert_eq!((answer.decision, answer.would_be), (decision, would_be), "{case}");
         assert_eq!(response.get("warnings").cloned().unwrap_or(json!([])), json!(warnings), "{case}");
-        let word = |decision| match decision {
-            Allow => "allow",
-            Warn => "warn",
-            Deny => "deny",
-        };
+        let word = Decision::as_str;
         assert_eq!(response["auditAnnotations"]["verdict"], word(decision), "{case}");
+        // Every finding here would deny; a template is never refused.
+        let most = match (kind, verdict.findings.is_empty()) {
+            (_, true) => Allow,
+            ("Deployment", _) => Warn,
+            _ => Deny,
+        };
+        assert_eq!(answer.if_enforced, most, "{case}");
+        let if_enforced = (most != would_be).then(|| word(most));
+        assert_eq!(response["auditAnnotations"]["if-enforced"].as_str(), if_enforced, "{case}");
+        assert_eq!(response["auditAnnotations"]["request-uid"], "u-1", "{case}");
         let would_be = (mode == Audit).then(|| word(would_be));
         assert_eq!(response["auditAnnotations"]["would-be"].as_str(), would_be, "{case}");
     }
@@ -336,7 +343,10 @@ fn audit_annotations_hold_findings_images_and_what_policies_add() {
     let response = body(&respond(&request("Pod"), &verdict, &facts, Mode::Audit));
     let annotations = response["auditAnnotations"].as_object().unwrap();
     let keys: Vec<&str> = annotations.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["image-team", "images", "lines", "mode", "verdict", "violations", "would-be"]);
+    assert_eq!(
+        keys,
+        ["image-team", "images", "lines", "mode", "request-uid", "verdict", "violations", "would-be"]
+    );
     assert_eq!((&annotations["verdict"], &annotations["would-be"]), (&json!("allow"), &json!("deny")));
     assert_eq!((&annotations["image-team"], &annotations["lines"]), (&json!("shop"), &json!("a b")));
     assert_eq!(
@@ -367,7 +377,7 @@ fn what_is_not_judged_is_admitted_and_says_why() {
     assert_eq!((answer.decision, answer.would_be, answer.code), (Decision::Allow, Decision::Allow, 200));
     assert_eq!(
         response["auditAnnotations"],
-        json!({ "verdict": "allow", "not-judged": "a deletion adds no image" })
+        json!({ "verdict": "allow", "not-judged": "a deletion adds no image", "request-uid": "u-1" })
     );
 }
 

@@ -4,7 +4,7 @@ use super::news::Teller;
 use crate::{
     registry::{CacheSize, Exchange, Lookup, Registry, SharedLookup},
     server::{Observe, Reviewed},
-    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, log},
+    telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, Sample, log},
 };
 use std::sync::OnceLock;
 
@@ -16,6 +16,7 @@ pub struct Recorder {
     events: Option<Teller>,
     registry: OnceLock<Registry>,
     lines_dropped: log::Dropped,
+    admits: Sample,
 }
 
 impl Recorder {
@@ -26,6 +27,7 @@ impl Recorder {
             events: None,
             registry: OnceLock::new(),
             lines_dropped: log::Dropped::default(),
+            admits: Sample::default(),
         }
     }
 
@@ -74,9 +76,9 @@ impl Recorder {
         self
     }
 
-    /// Shows how many lines this log drops.
-    pub(super) fn logging(mut self, dropped: log::Dropped) -> Self {
-        self.lines_dropped = dropped;
+    /// Logs these of the plain admits, and shows how many lines the log drops.
+    pub(super) fn logging(mut self, admits: Sample, dropped: log::Dropped) -> Self {
+        (self.admits, self.lines_dropped) = (admits, dropped);
         self
     }
 }
@@ -84,7 +86,11 @@ impl Recorder {
 impl Observe for Recorder {
     fn reviewed(&self, reviewed: &Reviewed<'_>) {
         let Reviewed { request, review, answer, mode, reading, elapsed } = *reviewed;
-        telemetry::record(&self.metrics, &Outcome { request, review, answer, mode, reading, elapsed });
+        telemetry::record(
+            &self.metrics,
+            self.admits,
+            &Outcome { request, review, answer, mode, reading, elapsed },
+        );
         if let Some(events) = &self.events {
             events.tell(reviewed);
         }

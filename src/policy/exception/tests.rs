@@ -79,6 +79,26 @@ fn lets_pass_what_it_names_and_nothing_else() {
     }
 }
 
+/// Policies are for a name that cannot be read, lest it be a way round; exceptions for a named image are not.
+#[test]
+fn an_image_whose_name_cannot_be_read_is_excepted_only_with_all() {
+    let rest = "policies: [{ name: test }], reason: old, expires: 2030-01-01T00:00:00Z";
+    for (matched, passes) in [
+        ("", true),
+        ("match: { images: [\"registry.acme.io/app\"] },", false),
+        ("match: { excludeImages: [\"registry.acme.io/app\"] },", false),
+    ] {
+        let documents = [cluster_policy("test", POLICY), exception(&format!("{{ {matched} {rest} }}"))];
+        let set = PolicySet::compile(&documents).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let verdict = judge(&set, &pod_of("NOT AN IMAGE"), &Ok(image_of(&json!({}))), None);
+        assert_eq!(
+            (verdict.findings.is_empty(), verdict.excepted.is_empty()),
+            (passes, !passes),
+            "{matched}"
+        );
+    }
+}
+
 #[test]
 fn counts_where_the_operator_lets_it_count() {
     let spec = "{ policies: [{ name: test }], reason: old, expires: 2030-01-01T00:00:00Z }";

@@ -261,6 +261,7 @@ fn fact() -> Fact {
         available: Vec::new(),
         platforms: Vec::new(),
         freshness: Freshness::Fetched,
+        auth: crate::image::AuthKind::Anonymous,
     };
     Fact { usage, image: Some(Ok(Arc::new(image))) }
 }

@@ -33,7 +33,7 @@ where
     ) -> fmt::Result {
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-        let mut line = Object(Map::new());
+        let mut line = Object::default();
         line.put("timestamp", timestamp.into());
         line.put("level", event.metadata().level().as_str().into());
         line.put("target", event.metadata().target().into());
@@ -42,9 +42,21 @@ where
     }
 }
 
-struct Object(Map<String, Value>);
+/// The fields of an event.
+#[derive(Default)]
+pub(super) struct Object(Map<String, Value>);
 
 impl Object {
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        let mut object = Self::default();
+        event.record(&mut object);
+        object
+    }
+
+    pub(super) fn get(&self, name: &str) -> &Value {
+        self.0.get(name).unwrap_or(&Value::Null)
+    }
+
     fn put(&mut self, name: &str, value: Value) {
         self.0.insert(name.to_owned(), value);
     }

@@ -21,6 +21,8 @@ use tokio::{net::TcpListener, task::JoinHandle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sky {
     Clear,
+    /// Clear, and the registry says that few requests are left.
+    Counted,
     /// 503 from whatever stands before it.
     Down,
     /// 429, and no word of when to come again.
@@ -78,7 +80,7 @@ impl Drop for Weather {
 async fn pass(State(proxy): State<Proxy>, request: Request<Body>) -> Response {
     let sky = *proxy.sky.lock().unwrap();
     match sky {
-        Sky::Clear => {}
+        Sky::Clear | Sky::Counted => {}
         Sky::Down => return (StatusCode::SERVICE_UNAVAILABLE, "the registry is down").into_response(),
         Sky::Limited => return StatusCode::TOO_MANY_REQUESTS.into_response(),
         Sky::Still => tokio::time::sleep(Duration::from_mins(1)).await,
@@ -94,6 +96,11 @@ async fn pass(State(proxy): State<Proxy>, request: Request<Body>) -> Response {
         Ok(answer) => {
             let mut response = Response::builder().status(answer.status());
             response.headers_mut().unwrap().extend(answer.headers().clone());
+            if sky == Sky::Counted {
+                response = response
+                    .header("ratelimit-limit", "100;w=21600")
+                    .header("ratelimit-remaining", "4;w=21600");
+            }
             response.body(Body::from(answer.bytes().await.unwrap())).unwrap()
         }
         Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),

@@ -86,7 +86,8 @@ async fn starts_warm() {
     exchange(&mut stream, &review).await.unwrap();
     let line = process.logged("review").await;
     assert_eq!(line["findings"][0]["kind"], "violation", "{line}");
-    let image = &line["images"][format!("{host}/demo/app:1")];
+    let image = &line["images"][0];
+    assert_eq!(image["name"], format!("{host}/demo/app:1"), "{line}");
     assert_eq!(image["from"], "cached", "{line}");
     assert!(image["digest"].as_str().unwrap().starts_with("sha256:") && image["age_s"].is_u64(), "{line}");
 }

@@ -6,8 +6,8 @@ use hullmark::{
     app::{Recorder, now},
     credential::{Access, Credentials},
     image::{
-        Digest, Freshness, ImageConfig, MediaType, PlatformFilter, PlatformImage, Reference, ResolvedImage,
-        Unresolved, UnresolvedKind,
+        AuthKind, Digest, Freshness, ImageConfig, MediaType, PlatformFilter, PlatformImage, Reference,
+        ResolvedImage, Unresolved, UnresolvedKind,
     },
     policy_files::{self, Watched},
     review::{self, FindCredentials, OnlyNames, ResolveImage, Reviewer},
@@ -94,6 +94,7 @@ fn image(reference: &Reference, config: &Value) -> ResolvedImage {
             raw_config: raw.as_slice().into(),
         })],
         freshness: Freshness::Fetched,
+        auth: AuthKind::Anonymous,
     }
 }
 

@@ -197,6 +197,11 @@ impl ControlPlane {
         output(command, stdin.as_bytes()).await.unwrap_or_else(|error| panic!("{program}: {error}"))
     }
 
+    /// Where the API server listens, on port 6443.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
     /// The administrator's kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("admin.kubeconfig")

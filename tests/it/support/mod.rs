@@ -7,12 +7,14 @@
 //! installs it; nothing is skipped.
 
 mod balancer;
+mod browser;
 mod command;
 mod control_plane;
 mod images;
 mod kubelet;
 mod nginx;
 pub(crate) mod process;
+mod prometheus;
 mod push;
 mod redis;
 mod registry;
@@ -22,11 +24,13 @@ mod token_server;
 mod webhook;
 
 pub(crate) use balancer::Balancer;
+pub(crate) use browser::Browser;
 pub(crate) use command::{Hullmark, Output, skopeo_raw_config};
 pub(crate) use control_plane::{API_SERVER, ControlPlane, ETCD, Namespace, own_address};
 pub(crate) use images::{Entry, Image, Index, helm_chart};
 pub(crate) use kubelet::Kubelet;
 pub(crate) use nginx::Nginx;
+pub(crate) use prometheus::{Prometheus, promtool};
 pub(crate) use push::Pushed;
 pub(crate) use push::trusting;
 pub(crate) use redis::Redis;
@@ -37,5 +41,6 @@ pub(crate) use webhook::Webhook;
 
 /// What a test needs that cannot be built by cargo, and how to get it.
 pub(crate) const INSTALL: &str = "run scripts/test, which installs it \
-    (or: apt-get install -y --no-install-recommends docker-registry nginx-light redis-server skopeo; \
+    (or: apt-get install -y --no-install-recommends docker-registry nginx-light redis-server skopeo \
+    chromium chromium-driver prometheus; \
     export SECOND_REGISTRY=$(scripts/second-registry) REPORT_CRDS=$(scripts/report-crds))";

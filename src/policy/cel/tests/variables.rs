@@ -3,8 +3,8 @@
 use super::{World, compiled, digest};
 use crate::{
     image::{
-        Created, Freshness, Healthcheck, ImageConfig, MediaType, Platform, PlatformImage, ResolvedImage,
-        RunsAsRoot, StopSignal, User, UserKind,
+        AuthKind, Created, Freshness, Healthcheck, ImageConfig, MediaType, Platform, PlatformImage,
+        ResolvedImage, RunsAsRoot, StopSignal, User, UserKind,
     },
     policy::cel::{
         Evaluation, Expression, Scope, Wanted, declarations::DECLARED, reference_markdown, types::Type,
@@ -79,6 +79,7 @@ impl Looked {
             available: vec![Platform::new("linux", "amd64", None, None), platform],
             platforms: vec![Arc::new(image.clone())],
             freshness: Freshness::Fetched,
+            auth: AuthKind::Anonymous,
         };
         let from_image = |value: Vec<String>| Effective { value, origin: Origin::Image };
         let user =

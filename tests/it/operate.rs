@@ -27,8 +27,8 @@ async fn a_cluster_is_judged_by_its_resources() {
     let webhook =
         json!({ "url": format!("https://{}:8443", own_address(1)), "clientCASecret": "api-server" });
     let cache = json!({ "warmUp": { "enabled": true } });
-    let reports = json!({ "enabled": false });
-    let stage = Stage::set(&json!({ "webhook": webhook, "cache": cache, "reports": reports })).await;
+    let scan = json!({ "interval": "5s" });
+    let stage = Stage::set(&json!({ "webhook": webhook, "cache": cache, "scan": scan })).await;
     let non_root = policy(&json!({ "rules": { "user": { "runAsNonRoot": true } } }));
     stage.apply(&non_root).await.succeeded();
     let webhook = Webhook::operate(stage.plane, &stage.hosts).await;
@@ -44,6 +44,7 @@ async fn a_cluster_is_judged_by_its_resources() {
     policies_have_a_status(&stage, &webhook).await;
     pods_are_judged(&stage, &namespace).await;
     told::events(&stage, &webhook).await;
+    told::reports(&stage, &webhook).await;
     words::all_kinds(&stage, &webhook).await;
     the_chart_can_own_the_configuration(&stage).await;
     policies_read_parameters(&stage, &webhook).await;
@@ -52,10 +53,7 @@ async fn a_cluster_is_judged_by_its_resources() {
     the_glass_can_be_broken(&stage, &namespace, &webhook).await;
     pull_secrets_are_of_their_namespace(&stage, &webhook).await;
     the_authority_can_be_lost(&stage, &namespace, &webhook).await;
-    let values = [
-        "breakGlass.label=a.io/b,breakGlass.groups={on-call}",
-        "cache.warmUp.enabled=true,reports.enabled=false",
-    ];
+    let values = ["breakGlass.label=a.io/b,breakGlass.groups={on-call}", "cache.warmUp.enabled=true"];
     rights::are_all_used(&stage, &values);
     updates_that_change_no_image_need_nobody(&stage, &namespace, webhook).await;
     nobody_is_locked_out(&stage, &namespace).await;

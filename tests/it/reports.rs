@@ -161,7 +161,7 @@ async fn writer(namespace: &Namespace, folder: &Path) -> Reports {
 }
 
 /// Makes a kind of reports known.
-async fn define(plane: &ControlPlane, file: &str, crd: &str) {
+pub(crate) async fn define(plane: &ControlPlane, file: &str, crd: &str) {
     let folder = std::env::var("REPORT_CRDS").unwrap_or_else(|_| panic!("REPORT_CRDS is not set; {INSTALL}"));
     plane.kubectl(["create", "-f", &format!("{folder}/{file}.yaml")]).await.succeeded();
     let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd", crd];

@@ -6,8 +6,9 @@ use crate::chart;
 use std::collections::BTreeSet;
 
 const ACCOUNT: &str = "system:serviceaccount:hullmark:hullmark";
-/// Server-side apply is a patch in the log; that it may make the object is asked with this verb.
-const OF_APPLY: &str = "create validatingwebhookconfigurations";
+/// Server-side apply is a patch in the log; that it may make the object is asked with these.
+const OF_APPLY: [&str; 3] =
+    ["create validatingwebhookconfigurations", "create reports", "create policyreports"];
 
 /// What Hullmark did since the plane was started, against what the chart with `values` allows.
 pub(super) fn are_all_used(stage: &Stage, values: &[&str]) {
@@ -24,7 +25,7 @@ pub(super) fn are_all_used(stage: &Stage, values: &[&str]) {
         })
         .collect();
     let asked = stage.plane.audited(|entry| entry["user"]["username"] == ACCOUNT);
-    let (mut used, mut refused) = (BTreeSet::from([OF_APPLY.to_owned()]), BTreeSet::new());
+    let (mut used, mut refused) = (BTreeSet::from(OF_APPLY.map(str::to_owned)), BTreeSet::new());
     for entry in &asked {
         let object = &entry["objectRef"];
         let Some(resource) = object["resource"].as_str() else { continue };

@@ -1,7 +1,10 @@
 //! What Hullmark tells the cluster beside its answers.
 
 use super::stage::{Stage, create, eventually};
-use crate::support::{Namespace, Webhook};
+use crate::{
+    reports::define,
+    support::{Namespace, Webhook},
+};
 use serde_json::{Value, json};
 
 /// Events of what was found, on the objects where operators look.
@@ -92,6 +95,45 @@ async fn what_is_let_in_is_about_the_controller(stage: &Stage, namespace: &Names
     let described = namespace.kubectl(["describe", "pod", "bad"]).await.succeeded();
     assert!(described.text().contains("PolicyViolation"), "{}", described.text());
     namespace.kubectl(["delete", "deployment", "web"]).await.succeeded();
+}
+
+/// What a scan finds, where the cluster has a kind for it, and as long as it holds.
+pub(super) async fn reports(stage: &Stage, webhook: &Webhook) {
+    let namespace = stage.plane.namespace().await;
+    create(&namespace, &stage.pod("tagged", "good")).await.succeeded();
+    let pinned = json!({
+        "apiVersion": "hullmark.dev/v1alpha1", "kind": "ImageConfigPolicy",
+        "metadata": { "name": "pinned", "namespace": namespace.name },
+        "spec": { "validationActions": ["Audit"], "rules": { "reference": { "digest": true } } },
+    });
+    stage.apply(&pinned).await.succeeded();
+    let results = async |plural: &str| {
+        let get = ["get", plural, "-o", "json"];
+        let found = namespace.kubectl(get).await.succeeded().json();
+        let reports = found["items"].as_array().unwrap().clone();
+        let about = reports.iter().map(|report| {
+            let of = &report["results"][0];
+            json!([
+                report["scope"]["name"],
+                report["summary"]["fail"],
+                of["policy"],
+                of["rule"],
+                of["severity"]
+            ])
+        });
+        about.collect::<Vec<_>>()
+    };
+    let expected = [json!(["tagged", 1, format!("{}/pinned", namespace.name), "reference", "low"])];
+    define(stage.plane, "wgpolicy", "policyreports.wgpolicyk8s.io").await;
+    eventually("it is reported", webhook, async || results("policyreports").await == expected).await;
+    define(stage.plane, "openreports", "reports.openreports.io").await;
+    eventually("it is reported by the successor", webhook, async || {
+        results("reports").await == expected && results("policyreports").await.is_empty()
+    })
+    .await;
+    namespace.kubectl(["delete", "icp", "pinned"]).await.succeeded();
+    eventually("what complies is not reported", webhook, async || results("reports").await.is_empty()).await;
+    assert!(webhook.logged("some reports could not be written").is_empty(), "{}", webhook.last_words());
 }
 
 /// The Events of a namespace; of all where it is empty.

@@ -84,7 +84,9 @@ impl ControlPlane {
         let wait = "--timeout=5m";
         self.kubectl(["delete", "namespace", "hullmark", "--ignore-not-found", wait]).await.succeeded();
         let ours = ["clusterimageconfigpolicies", "imageconfigpolicies", "imageconfigexceptions"];
-        let crds = ours.map(|plural| format!("crd/{plural}.hullmark.dev"));
+        let of_reports =
+            ["crd/reports.openreports.io", "crd/policyreports.wgpolicyk8s.io"].map(str::to_owned);
+        let crds = ours.map(|plural| format!("crd/{plural}.hullmark.dev")).into_iter().chain(of_reports);
         let delete = ["delete", "--ignore-not-found", wait].map(str::to_owned);
         self.kubectl(delete.into_iter().chain(crds)).await.succeeded();
     }

@@ -24,11 +24,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// How long a plugin may take; the kubelet's own limit.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long a failure is remembered.
 const FAILED: Duration = Duration::from_secs(5);
+/// How old an answer must be that is asked for anew because it was refused: whoever names an image that is not there
+/// must not make plugins run without end.
+const RENEWED: Duration = Duration::from_mins(1);
 /// Answers that are kept.
 const KEPT: u64 = 10_000;
 /// Different failures that are told.
@@ -44,6 +48,7 @@ pub struct CredentialProviders {
     folder: PathBuf,
     providers: Vec<Arc<Provider>>,
     patience: Duration,
+    renewed: Duration,
     kept: Cache<String, Kept>,
     flights: Flights<String, Result<Response, String>>,
     notes: Mutex<Vec<String>>,
@@ -54,6 +59,7 @@ pub struct CredentialProviders {
 struct Kept {
     keychain: Option<Arc<Keychain>>,
     life: Duration,
+    since: Instant,
 }
 
 impl CredentialProviders {
@@ -82,6 +88,7 @@ impl CredentialProviders {
             folder: folder.to_owned(),
             providers,
             patience: PATIENCE,
+            renewed: RENEWED,
             kept: Cache::builder().max_capacity(KEPT).expire_after(Life).build(),
             flights: Flights::default(),
             notes: Mutex::default(),
@@ -102,9 +109,8 @@ impl CredentialProviders {
 
     /// What one plugin knows for an image.
     async fn keychain(&self, provider: &Arc<Provider>, reference: &Reference) -> Option<Arc<Keychain>> {
-        let image = format!("{}/{}", reference.domain(), reference.path());
-        let keys =
-            [KeptFor::Image, KeptFor::Registry, KeptFor::Global].map(|kept| key(provider, kept, &image));
+        let image = reference.name();
+        let keys = keys(provider, &image);
         for key in &keys {
             if let Some(found) = self.kept.get(key).await {
                 return found.keychain;
@@ -120,14 +126,15 @@ impl CredentialProviders {
                 let keychain = Arc::new(response.keychain);
                 let life = response.duration.unwrap_or(provider.cache_duration);
                 if !life.is_zero() {
-                    let kept = Kept { keychain: Some(Arc::clone(&keychain)), life };
+                    let kept = Kept { keychain: Some(Arc::clone(&keychain)), life, since: Instant::now() };
                     self.kept.insert(key(provider, response.kept_for, &image), kept).await;
                 }
                 Some(keychain)
             }
             Err(why) => {
                 let [own, ..] = keys;
-                self.kept.insert(own, Kept { keychain: None, life: FAILED }).await;
+                let failed = Kept { keychain: None, life: FAILED, since: Instant::now() };
+                self.kept.insert(own, failed).await;
                 self.note(format!(
                     "the credential provider {} gave nothing for {image}: {why}",
                     provider.name
@@ -135,6 +142,12 @@ impl CredentialProviders {
                 None
             }
         }
+    }
+
+    /// The plugins that know an image.
+    fn of<'a>(&'a self, reference: &'a Reference) -> impl Iterator<Item = &'a Arc<Provider>> {
+        let knows = |pattern: &String| matches_image(pattern, reference);
+        self.providers.iter().filter(move |provider| provider.match_images.iter().any(knows))
     }
 
     fn note(&self, note: String) {
@@ -149,14 +162,24 @@ impl CredentialProviders {
 impl FindCredentials for CredentialProviders {
     async fn find(&self, reference: &Reference, _workload: Option<&Workload>) -> Vec<Credentials> {
         let mut all = Keychain::default();
-        for provider in &self.providers {
-            if provider.match_images.iter().any(|pattern| matches_image(pattern, reference))
-                && let Some(keychain) = self.keychain(provider, reference).await
-            {
+        for provider in self.of(reference) {
+            if let Some(keychain) = self.keychain(provider, reference).await {
                 all.extend(Keychain::clone(&keychain));
             }
         }
         all.lookup(reference)
+    }
+
+    async fn renew(&self, reference: &Reference) -> bool {
+        let (image, mut any) = (reference.name(), false);
+        for key in self.of(reference).flat_map(|provider| keys(provider, &image)) {
+            let kept = self.kept.get(&key).await.filter(|kept| kept.keychain.is_some());
+            if kept.is_some_and(|kept| kept.since.elapsed() >= self.renewed) {
+                self.kept.invalidate(&key).await;
+                any = true;
+            }
+        }
+        any
     }
 }
 
@@ -165,6 +188,11 @@ impl fmt::Debug for CredentialProviders {
         let names: Vec<_> = self.providers.iter().map(|provider| &provider.name).collect();
         f.debug_struct("CredentialProviders").field("providers", &names).finish_non_exhaustive()
     }
+}
+
+/// Under which keys there may be an answer for an image.
+fn keys(provider: &Provider, image: &str) -> [String; 3] {
+    [KeptFor::Image, KeptFor::Registry, KeptFor::Global].map(|kept| key(provider, kept, image))
 }
 
 /// Under which key an answer is kept.

@@ -1,6 +1,5 @@
 use super::*;
 use std::{fmt::Write, process::Command};
-use tokio::time::Instant;
 
 /// A folder with a configuration of these providers, and a plugin for each that runs its script. A shell writes
 /// them: were it this process, another test's fork could keep a file open for writing, and running it would fail.
@@ -165,4 +164,20 @@ fn configurations_that_cannot_be_used_are_told_with_their_file() {
     let empty = tempfile::tempdir().unwrap();
     assert!(load(empty.path()).unwrap_err().to_string().contains("holds no .yaml"));
     assert!(load(Path::new("/does/not/exist")).is_err());
+}
+
+#[tokio::test]
+async fn what_was_refused_is_asked_for_anew_but_not_without_end() {
+    let folder = one(&answering("alice", "Registry", ""));
+    let mut providers = load(&folder);
+    let (image, other) = ("reg.acme.io/app:1", "ghcr.io/app:1".parse().unwrap());
+    let reference = image.parse().unwrap();
+    assert!(!providers.renew(&reference).await, "nothing is kept");
+    assert_eq!(users(&providers, image).await, ["alice:p"]);
+    assert!(!providers.renew(&reference).await, "it is too fresh");
+    assert_eq!((users(&providers, image).await, calls(&folder)), (vec!["alice:p".to_owned()], 1));
+    providers.renewed = Duration::ZERO;
+    assert!(!providers.renew(&other).await, "none of its images");
+    assert!(providers.renew(&reference).await);
+    assert_eq!((users(&providers, image).await, calls(&folder)), (vec!["alice:p".to_owned()], 2));
 }

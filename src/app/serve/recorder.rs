@@ -8,7 +8,10 @@ use crate::{
     server::{Observe, Reviewed},
     telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome},
 };
-use std::sync::OnceLock;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 /// Turns what the server tells into log lines and metrics.
 #[derive(Debug)]
@@ -17,12 +20,22 @@ pub struct Recorder {
     pub metrics: Metrics,
     events: Option<Events>,
     registry: OnceLock<Registry>,
+    /// What hosts have warned of, each said once.
+    warnings: Mutex<BTreeSet<String>>,
 }
+
+/// Warnings that are said: whoever writes a Pod can name any host, and a host can say anything.
+const MAX_WARNINGS: usize = 100;
 
 impl Recorder {
     /// `version` is shown by the metrics.
     pub fn new(version: &str) -> Self {
-        Self { metrics: Metrics::new(version), events: None, registry: OnceLock::new() }
+        Self {
+            metrics: Metrics::new(version),
+            events: None,
+            registry: OnceLock::new(),
+            warnings: Mutex::default(),
+        }
     }
 
     /// Shows what this registry edge keeps; the first that is given.
@@ -63,6 +76,16 @@ impl Recorder {
             host: &exchange.host,
             rate_limit: exchange.rate_limit.map(|limit| (limit.limit, limit.remaining)),
         });
+        if let Some(warning) = &exchange.warning
+            && self.is_new(format!("{} {warning}", exchange.host))
+        {
+            tracing::warn!(host = exchange.host, url = exchange.url, warning, "a registry warns");
+        }
+    }
+
+    fn is_new(&self, warning: String) -> bool {
+        let mut said = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        said.len() < MAX_WARNINGS && said.insert(warning)
     }
 
     pub(super) fn writing(mut self, events: Option<Events>) -> Self {

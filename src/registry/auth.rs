@@ -148,9 +148,11 @@ impl Authorizer {
                 _ => {
                     let mut failed = from_answer(&answer, source.tried());
                     if renewed && refused {
-                        failed.detail.push_str(
-                            "; it calls a token invalid that was issued a moment ago: do its clock and its token \
-                             server's agree?",
+                        failed.detail = format!(
+                            "{} answered 401 to {} although its token is new: the repository is private, or a clock \
+                             is wrong",
+                            answer.host,
+                            source.tried()
                         );
                     }
                     return Err(failed);

@@ -167,6 +167,15 @@ impl Server {
         Self::listen(Some(tls), Arc::new(handler)).await
     }
 
+    /// The same, at another address of loopback.
+    pub(super) async fn start_tls_at(
+        address: &str,
+        tls: TlsAcceptor,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen_at(address, Some(tls), Arc::new(handler)).await
+    }
+
     async fn listen(tls: Option<TlsAcceptor>, handler: Handler) -> Self {
         Self::listen_at("127.0.0.1", tls, handler).await
     }

@@ -152,7 +152,10 @@ fn tell(exchange: &Exchange) {
 pub fn exchange_line(exchange: &Exchange) -> String {
     let status = exchange.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
     let ms = exchange.elapsed.as_secs_f64() * 1000.0;
-    format!("{} {} {status} {} bytes {ms:.1} ms", exchange.method, clean(&exchange.url, 400), exchange.bytes)
+    let warning =
+        exchange.warning.as_ref().map(|warning| format!(", which warns: {warning}")).unwrap_or_default();
+    let url = clean(&exchange.url, 400);
+    format!("{} {url} {status} {} bytes {ms:.1} ms{warning}", exchange.method, exchange.bytes)
 }
 
 fn print(text: &str) -> Result<ExitCode> {

@@ -77,8 +77,7 @@ async fn look_at<R: ResolveImage, C: FindCredentials>(
         })?;
     let platforms =
         PlatformFilter { nodes: args.platform.clone().map(|platform| vec![platform]), terms: vec![] };
-    let access = review::access(images, credentials, &reference, None).await;
-    images.resolve(&reference, &platforms, &access, deadline).await
+    review::resolve(images, credentials, &reference, None, &platforms, deadline).await
 }
 
 /// The config blobs, byte for byte, one after the other.

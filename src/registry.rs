@@ -190,7 +190,7 @@ impl Registry {
         self.resolver.reload()
     }
 
-    /// What the hosts folder says that is not honoured, to be shown at the start.
+    /// What the hosts folder says that is not honoured, or unsafe, to be shown at the start.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         self.resolver.notes()

@@ -47,6 +47,29 @@ pub async fn access<R: ResolveImage, C: FindCredentials>(
     access
 }
 
+/// Resolves `reference` with the credentials that fit it. Where all are refused, those that are only kept for a while are
+/// asked for anew, once: a plugin's password may have ended before its time.
+///
+/// # Errors
+/// As [`ResolveImage::resolve`].
+pub async fn resolve<R: ResolveImage, C: FindCredentials>(
+    images: &R,
+    credentials: &C,
+    reference: &Reference,
+    workload: Option<&Workload>,
+    platforms: &PlatformFilter,
+    deadline: Instant,
+) -> Result<Arc<ResolvedImage>, Unresolved> {
+    let known = access(images, credentials, reference, workload).await;
+    let resolved = images.resolve(reference, platforms, &known, deadline).await;
+    let is_denied = resolved.as_ref().is_err_and(|failed| failed.kind == UnresolvedKind::Denied);
+    if !is_denied || !credentials.renew(reference).await {
+        return resolved;
+    }
+    let renewed = access(images, credentials, reference, workload).await;
+    if renewed == known { resolved } else { images.resolve(reference, platforms, &renewed, deadline).await }
+}
+
 /// Finds the credentials that may read an image. Implemented by auth files, pull secrets and credential plugins.
 pub trait FindCredentials: Send + Sync {
     /// In the order to try; empty: anonymous.
@@ -55,6 +78,11 @@ pub trait FindCredentials: Send + Sync {
         reference: &Reference,
         workload: Option<&Workload>,
     ) -> impl Future<Output = Vec<Credentials>> + Send;
+
+    /// Forgets what is only kept for a while, since it was refused; whether there was any.
+    fn renew(&self, _reference: &Reference) -> impl Future<Output = bool> + Send {
+        std::future::ready(false)
+    }
 }
 
 /// Credentials of two places: those of `first` before those of `then`, each once.
@@ -77,6 +105,14 @@ impl<A: FindCredentials, B: FindCredentials> FindCredentials for Chain<A, B> {
             }
         }
         found
+    }
+
+    async fn renew(&self, reference: &Reference) -> bool {
+        let first = self.first.renew(reference).await;
+        match &self.then {
+            Some(then) => then.renew(reference).await || first,
+            None => first,
+        }
     }
 }
 
@@ -241,10 +277,8 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
         platforms: &PlatformFilter,
         deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
-        let resolving = async {
-            let access = access(&self.images, &self.credentials, reference, Some(workload)).await;
-            self.images.resolve(reference, platforms, &access, deadline).await
-        };
+        let resolving =
+            resolve(&self.images, &self.credentials, reference, Some(workload), platforms, deadline);
         tokio::time::timeout_at(deadline, resolving).await.unwrap_or_else(|_| {
             Err(Unresolved {
                 kind: UnresolvedKind::Timeout,
@@ -269,3 +303,6 @@ fn tell(span: &Span, resolved: &Result<Arc<ResolvedImage>, Unresolved>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 use super::*;
 use std::{fmt::Write, process::Command};
-use tokio::time::Instant;
 
 /// A folder with a configuration of these providers, and a plugin for each that runs its script. A shell writes
 /// them: were it this process, another test's fork could keep a file open for writing, and running it would fail.
@@ -151,7 +150,7 @@ fn configurations_that_cannot_be_used_are_told_with_their_file() {
     let folder = plugins(&[("p", "acme.io", "exit 0")]);
     let config = folder.path().join("config.yaml");
     let text = fs::read_to_string(&config).unwrap();
-    let load = |path: &Path| CredentialProviders::load(path, folder.path()).map(|p| p.providers.len());
+    let load = |path: &Path| CredentialProviders::load(path, folder.path()).map(|p| p.plugins.len());
     assert_eq!(load(&config), Ok(1));
     assert_eq!(load(folder.path()), Ok(1), "a folder of files");
     fs::write(folder.path().join("again.json"), &text).unwrap();
@@ -165,4 +164,41 @@ fn configurations_that_cannot_be_used_are_told_with_their_file() {
     let empty = tempfile::tempdir().unwrap();
     assert!(load(empty.path()).unwrap_err().to_string().contains("holds no .yaml"));
     assert!(load(Path::new("/does/not/exist")).is_err());
+}
+
+#[tokio::test]
+async fn what_was_refused_is_asked_for_anew_but_not_without_end() {
+    let folder = one(&answering("alice", "Registry", ""));
+    let mut providers = load(&folder);
+    let (image, other) = ("reg.acme.io/app:1", "ghcr.io/app:1".parse().unwrap());
+    let reference = image.parse().unwrap();
+    assert!(!providers.renew(&reference).await, "nothing is kept");
+    assert_eq!(users(&providers, image).await, ["alice:p"]);
+    assert!(!providers.renew(&reference).await, "it is too fresh");
+    assert_eq!((users(&providers, image).await, calls(&folder)), (vec!["alice:p".to_owned()], 1));
+    providers.renewed = Duration::ZERO;
+    assert!(!providers.renew(&other).await, "none of its images");
+    assert!(providers.renew(&reference).await);
+    assert_eq!((users(&providers, image).await, calls(&folder)), (vec!["alice:p".to_owned()], 2));
+}
+
+#[tokio::test]
+async fn a_rollout_of_many_images_runs_few_plugins() {
+    for (kept, most) in [("Registry", AT_ONCE), ("Image", 3 * AT_ONCE)] {
+        let script = format!(
+            "mkdir running.$$; sleep 0.3; ls -d running.* | wc -l >> seen; rmdir running.$$\n{}",
+            answering("alice", kept, "")
+        );
+        let folder = one(&script);
+        let providers = load(&folder);
+        let images = (0..3 * AT_ONCE).map(|nth| format!("reg.acme.io/app{nth}:1"));
+        let found =
+            futures_util::future::join_all(images.map(|image| async { users(&providers, &{ image }).await }))
+                .await;
+        assert!(found.iter().all(|one| *one == ["alice:p"]), "{found:?}");
+        assert!(calls(&folder) <= most, "{kept}: {}", calls(&folder));
+        let seen = fs::read_to_string(folder.path().join("seen")).unwrap();
+        let at_once = seen.lines().map(|line| line.trim().parse::<usize>().unwrap()).max().unwrap();
+        assert!(at_once <= AT_ONCE, "{kept}: {seen}");
+    }
 }

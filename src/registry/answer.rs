@@ -5,11 +5,11 @@ use super::{
     observe::RateLimit,
     weather::Outcome,
 };
-use crate::image::{Unresolved, UnresolvedKind};
+use crate::image::{Digest, Unresolved, UnresolvedKind};
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use reqwest::{
     Response, StatusCode,
-    header::{CONTENT_ENCODING, HeaderMap},
+    header::{CONTENT_ENCODING, HeaderMap, WARNING},
 };
 use std::{io::Read, time::Duration};
 
@@ -68,6 +68,23 @@ pub(super) fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
         value.split(';').next()?.trim().parse().ok()
     };
     Some(RateLimit { limit: number("ratelimit-limit")?, remaining: number("ratelimit-remaining")? })
+}
+
+/// What the host warns of, or what its own headers say wrongly of its answer.
+///
+/// containerd believes the digest that is said of a tag, and runs what has that digest: then it is not what was judged.
+pub(super) fn warning(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let said =
+        headers.get("docker-content-digest").and_then(|said| said.to_str().ok()?.parse::<Digest>().ok());
+    if let Some(said) =
+        said.filter(|said| status == StatusCode::OK && !body.is_empty() && !said.matches(body))
+    {
+        return Some(format!("Docker-Content-Digest is {said}, and what is served is not"));
+    }
+    let warned = headers.get_all(WARNING).iter().find_map(|value| value.to_str().ok()?.strip_prefix("299 "));
+    // An agent, a hyphen mostly, and a quoted text.
+    let text = warned?.split_once('"')?.1.rsplit_once('"')?.0.replace("\\\"", "\"");
+    Some(clean(&text)).filter(|text| !text.is_empty())
 }
 
 /// Reads a body. A success beyond the limit is an error, any other answer is cut.
@@ -219,6 +236,37 @@ mod tests {
             let (found, detail) = read_encoded(encoding, body).await.expect_err(name);
             assert!(found == kind && detail.contains(text), "{name}: {found:?} {detail}");
         }
+    }
+
+    #[test]
+    fn hosts_may_warn_and_are_contradicted() {
+        let other = format!("{}", Digest::sha256(b"other"));
+        let right = format!("{}", Digest::sha256(b"{}"));
+        let long = format!("299 - \"{}\"", "x".repeat(4000));
+        for (name, header, value, status, expected) in [
+            ("deprecated", "warning", r#"299 - "v1 ends in May""#, 200, "v1 ends in May"),
+            ("quotes", "warning", r#"299 x "see \"y\"""#, 404, r#"see "y""#),
+            ("controls", "warning", "299 - \"a\tb\"", 200, "a b"),
+            ("long", "warning", &*long, 200, "xxx"),
+            ("another code", "warning", r#"199 - "x""#, 200, ""),
+            ("no text", "warning", "299 -", 200, ""),
+            ("empty", "warning", r#"299 - """#, 200, ""),
+            ("another digest", "docker-content-digest", &*other, 200, "and what is served is not"),
+            ("of an error", "docker-content-digest", &*other, 404, ""),
+            ("its digest", "docker-content-digest", &*right, 200, ""),
+            ("no digest", "docker-content-digest", "sha256:0", 200, ""),
+        ] {
+            let headers = [(header.parse().unwrap(), HeaderValue::try_from(value).unwrap())];
+            let found = warning(StatusCode::from_u16(status).unwrap(), &headers.into_iter().collect(), b"{}");
+            assert_eq!(found.is_some(), !expected.is_empty(), "{name}: {found:?}");
+            let found = found.unwrap_or_default();
+            assert!(found.contains(expected) && found.len() < 200, "{name}: {found:?}");
+        }
+        let headers: HeaderMap =
+            [("docker-content-digest".parse().unwrap(), HeaderValue::try_from(other).unwrap())]
+                .into_iter()
+                .collect();
+        assert_eq!(warning(StatusCode::OK, &headers, b""), None, "an answer to HEAD");
     }
 
     #[test]

@@ -137,13 +137,26 @@ impl Authorizer {
                 _ if !learned && source.can_answer(&challenges) && (news || proof.is_none()) => {
                     learned = true;
                 }
-                Some(Proof { cached, .. }) if !renewed && (cached.is_some() || refused) => {
+                Some(Proof { cached, .. })
+                    if !renewed && (cached.is_some() || refused) && source.registry_token().is_none() =>
+                {
                     renewed = true;
                     if let Some(key) = self.token_key(source).await {
                         self.tokens.invalidate(&key).await;
                     }
                 }
-                _ => return Err(from_answer(&answer, source.tried())),
+                _ => {
+                    let mut failed = from_answer(&answer, source.tried());
+                    if renewed && refused {
+                        failed.detail = format!(
+                            "{} answered 401 to {} although its token is new: the repository is private, or a clock \
+                             is wrong",
+                            answer.host,
+                            source.tried()
+                        );
+                    }
+                    return Err(failed);
+                }
             }
         }
     }

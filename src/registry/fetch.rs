@@ -175,11 +175,10 @@ impl Fetch {
             _ => {
                 let limit = limit(source, wanted.size(), &name)?;
                 let asked = manifest(source, wanted, Payload::Get, limit)?;
-                let answer =
-                    self.get(source, &asked, deadline).await.map_err(|e| lie(e, wanted.size(), &name))?;
+                let expected = Expected { digest: wanted.digest(), size: wanted.size(), name: &name };
+                let answer = self.get(source, &asked, expected, deadline).await?;
                 let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
                 let content_type = content_type.map(str::to_owned);
-                verify(&answer, wanted.digest(), wanted.size(), &name)?;
                 let left = rate_limit(&answer.headers);
                 (answer.body, answer.host, content_type, left)
             }
@@ -229,9 +228,8 @@ impl Fetch {
         } else {
             let limit = limit(source, Some(wanted.size), &name)?;
             let asked = blob(source, &wanted.digest, Payload::Get, limit)?;
-            let answer =
-                self.get(source, &asked, deadline).await.map_err(|e| lie(e, Some(wanted.size), &name))?;
-            verify(&answer, Some(&wanted.digest), Some(wanted.size), &name)?;
+            let expected = Expected { digest: Some(&wanted.digest), size: Some(wanted.size), name: &name };
+            let answer = self.get(source, &asked, expected, deadline).await?;
             (answer.body, answer.host)
         };
         let config = ImageConfig::parse(&body).map_err(|e| {
@@ -245,14 +243,42 @@ impl Fetch {
         Ok((config, body))
     }
 
-    async fn get(&self, source: &Source, asked: &Asked, deadline: Instant) -> Result<Incoming, Unresolved> {
-        let answer = self.authorizer.get(source, asked, deadline).await?;
-        if answer.status.as_u16() == 200 {
-            return Ok(answer);
+    /// What is `asked`, held against what is `expected`. Asked for once more where another answer may be a better one:
+    /// a signed link may have ended before it was followed, and bytes may have been cut or changed on their way.
+    async fn get(
+        &self,
+        source: &Source,
+        asked: &Asked,
+        expected: Expected<'_>,
+        deadline: Instant,
+    ) -> Result<Incoming, Unresolved> {
+        let mut is_first = true;
+        loop {
+            let answer = self.authorizer.get(source, asked, deadline).await;
+            let answer = answer.map_err(|failed| lie(failed, expected))?;
+            let status = answer.status.as_u16();
+            let result = if status == 200 {
+                verify(&answer, expected)
+            } else {
+                let tried = if answer.crossed { "a redirected request" } else { source.tried() };
+                Err(from_answer(&answer, tried))
+            };
+            let may_differ = status == 200 || (answer.crossed && matches!(status, 403 | 404));
+            if result.is_ok() || !is_first || !may_differ {
+                return result.map(|()| answer);
+            }
+            is_first = false;
         }
-        let tried = if answer.crossed { "a redirected request" } else { source.tried() };
-        Err(from_answer(&answer, tried))
     }
+}
+
+/// What a document must be.
+#[derive(Clone, Copy)]
+struct Expected<'a> {
+    digest: Option<&'a Digest>,
+    size: Option<u64>,
+    /// What it is called in errors.
+    name: &'a str,
 }
 
 fn unreadable(why: &InvalidDocument, host: &str, name: &str) -> Unresolved {
@@ -309,8 +335,9 @@ fn limit(source: &Source, declared: Option<u64>, name: &str) -> Result<usize, Un
 }
 
 /// More than a descriptor declares is a lie, not a large document.
-fn lie(failed: Unresolved, declared: Option<u64>, name: &str) -> Unresolved {
-    match declared {
+fn lie(failed: Unresolved, expected: Expected<'_>) -> Unresolved {
+    let name = expected.name;
+    match expected.size {
         Some(size) if failed.kind == UnresolvedKind::TooLarge => {
             let host = failed.host.as_deref().unwrap_or_default();
             let detail = format!("{host} served more than the {size} bytes that {name} should have");
@@ -321,12 +348,8 @@ fn lie(failed: Unresolved, declared: Option<u64>, name: &str) -> Unresolved {
 }
 
 /// Holds a body against the digest and the size that it must have.
-fn verify(
-    answer: &Incoming,
-    digest: Option<&Digest>,
-    size: Option<u64>,
-    name: &str,
-) -> Result<(), Unresolved> {
+fn verify(answer: &Incoming, expected: Expected<'_>) -> Result<(), Unresolved> {
+    let Expected { digest, size, name } = expected;
     let (host, length) = (&answer.host, answer.body.len() as u64);
     let mismatch = |what: String| Err(failure(UnresolvedKind::DigestMismatch, host, what));
     if let Some(size) = size.filter(|size| *size != length) {

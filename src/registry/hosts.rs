@@ -125,7 +125,7 @@ impl Hosts {
         Ok(())
     }
 
-    /// What the files say that is not honoured, each with its file.
+    /// What the files say that is not honoured, or unsafe, each with its file.
     pub(super) fn notes(&self) -> Vec<String> {
         self.files.values().flat_map(|file| file.notes.clone()).collect()
     }

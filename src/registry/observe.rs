@@ -25,6 +25,9 @@ pub struct Exchange {
     pub bytes: u64,
     /// What the host says is left of its limit on requests.
     pub rate_limit: Option<RateLimit>,
+    /// What the host warns of (`Warning: 299`, distribution-spec), or what is wrong with its answer although that can be
+    /// used; short and clean.
+    pub warning: Option<String>,
     /// From sending the request to the end of the answer, connecting included.
     pub elapsed: Duration,
 }

@@ -246,6 +246,7 @@ impl Transport {
             status: None,
             bytes: 0,
             rate_limit: None,
+            warning: None,
             elapsed: Duration::ZERO,
         };
         let started = Instant::now();
@@ -330,6 +331,7 @@ impl Transport {
         let headers = response.headers().clone();
         told.rate_limit = answer::rate_limit(&headers);
         let body = answer::read(response, host, limit, &mut told.bytes).await?;
+        told.warning = answer::warning(status, &headers, &body);
         Ok(Answer { status, headers, body })
     }
 }

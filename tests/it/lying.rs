@@ -74,8 +74,6 @@ impl Client {
             hosts_dir: Some(folder.path().to_owned()),
             allow_addresses: vec!["127.0.0.0/8".parse().expect("a network")],
             observer: Some(Arc::new(move |exchange| told.lock().expect("a lock").push(exchange.clone()))),
-            connect_timeout: Duration::from_secs(1),
-            idle_timeout: Duration::from_millis(700),
             ..settings
         };
         Self { registry: Registry::new(settings).expect("valid settings"), exchanges, hosts: folder }
@@ -90,7 +88,7 @@ impl Client {
         image: &str,
         credentials: &[Credentials],
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
-        self.resolve_within(image, credentials, Duration::from_secs(5)).await
+        self.resolve_within(image, credentials, Duration::from_secs(10)).await
     }
 
     async fn resolve_within(

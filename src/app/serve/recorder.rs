@@ -7,7 +7,10 @@ use crate::{
     telemetry::{self, Exchanged, Kept, LookedUp, Metrics, Outcome, Queue, Sample, log, trace},
 };
 use axum::http::HeaderMap;
-use std::sync::OnceLock;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 use tracing::Span;
 
 /// Turns what the server tells into log lines and metrics.
@@ -19,7 +22,12 @@ pub struct Recorder {
     registry: OnceLock<Registry>,
     lines_dropped: log::Dropped,
     admits: Sample,
+    /// What hosts have warned of, each said once.
+    warnings: Mutex<BTreeSet<String>>,
 }
+
+/// Warnings that are said: whoever writes a Pod can name any host, and a host can say anything.
+const MAX_WARNINGS: usize = 100;
 
 impl Recorder {
     /// `version` is shown by the metrics.
@@ -30,6 +38,7 @@ impl Recorder {
             registry: OnceLock::new(),
             lines_dropped: log::Dropped::default(),
             admits: Sample::default(),
+            warnings: Mutex::default(),
         }
     }
 
@@ -71,6 +80,16 @@ impl Recorder {
             host: &exchange.host,
             rate_limit: exchange.rate_limit.map(|limit| (limit.limit, limit.remaining)),
         });
+        if let Some(warning) = &exchange.warning
+            && self.is_new(format!("{} {warning}", exchange.host))
+        {
+            tracing::warn!(host = exchange.host, url = exchange.url, warning, "a registry warns");
+        }
+    }
+
+    fn is_new(&self, warning: String) -> bool {
+        let mut said = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        said.len() < MAX_WARNINGS && said.insert(warning)
     }
 
     /// Shows what becomes of spans.

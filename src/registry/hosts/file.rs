@@ -2,7 +2,8 @@
 //!
 //! In go the text and the file's folder, out come the servers it names. Keys that containerd does
 //! not know either are refused with the nearest one that it does. A table `hullmark` of a host holds its
-//! limits; containerd passes over it. What is not honoured becomes a note, so that nothing is dropped silently.
+//! limits; containerd passes over it. What is not honoured becomes a note, so that nothing is dropped silently; so does
+//! what makes a connection unsafe.
 
 use super::{ClientIdentity, ConnectionProfile, DOCKER_HUB, Limits};
 use crate::{nearest::nearest, registry::SettingsError};
@@ -38,7 +39,7 @@ pub(super) struct HostsFile {
     pub(super) server: Server,
     /// The `[host."…"]` tables, in the order of the file.
     pub(super) hosts: Vec<Server>,
-    /// What the file says that is not honoured.
+    /// What the file says that is not honoured, or unsafe.
     pub(super) notes: Vec<String>,
 }
 
@@ -144,6 +145,12 @@ impl Reader<'_> {
                     let flag = value.as_bool();
                     server.profile.skip_verify =
                         flag.ok_or_else(|| self.error(&span, "`skip_verify` is neither true nor false"))?;
+                    if server.profile.skip_verify {
+                        let (path, line) = (self.path.display(), self.line(&span));
+                        self.notes.push(format!(
+                            "{path}:{line}: `skip_verify` takes any certificate; give its authority as `ca` instead"
+                        ));
+                    }
                 }
                 "capabilities" => {
                     let names = self.capabilities(value, &span)?;

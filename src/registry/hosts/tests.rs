@@ -158,6 +158,14 @@ fn what_is_not_honoured_is_said() {
     let files = [("reg.io/hosts.toml", toml), ("reg.io/a.pem", &pair), ("reg.io/b.pem", &pair)];
     let notes = load(&files).notes().join("\n");
     assert!(notes.contains(":2: only the first `client`"), "{notes}");
+    for (toml, said) in [("skip_verify = true", true), ("skip_verify = false", false)] {
+        let notes = load(&[("reg.io/hosts.toml", toml)]).notes().join("\n");
+        assert_eq!(
+            notes.contains("reg.io/hosts.toml:1: `skip_verify` takes any certificate"),
+            said,
+            "{notes}"
+        );
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-const LIFE: Duration = Duration::from_millis(400);
+const LIFE: Duration = Duration::from_secs(1);
 
 /// The user of `app:1`, by which a push is told from what was before.
 fn user(image: &ResolvedImage) -> String {

@@ -34,6 +34,9 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// parsed forms, and what the allocator (mimalloc, which gives back late) keeps for the next.
 const MEMORY_KIB: u64 = 96 * 1024;
 
+/// Where all servers of the table are. It is allowed, and no other address of loopback: `localhost` is refused.
+const HERE: &str = "127.0.0.2";
+
 /// A registry with a fault, and what the user is told; none: the image is judged all the same.
 struct Fault {
     name: &'static str,
@@ -49,7 +52,7 @@ async fn fault(
     change: impl Fn(&Seen, Reply) -> Reply + Send + Sync + 'static,
 ) -> Fault {
     let shelf = Shelf::with_image();
-    let server = Server::start(move |seen| {
+    let server = Server::start_at(HERE, move |seen| {
         let truth = shelf.serve(seen);
         if seen.target.contains(part) { change(seen, truth) } else { truth }
     })
@@ -79,7 +82,7 @@ async fn that_stall() -> Vec<Fault> {
         fault("closes in a body", "manifests", "broke the exchange off", |_, truth| truth.claiming(4000))
             .await,
         Fault { name: "resets", host: resetting().await, told: Some("broke the connection off") },
-        Fault { name: "is not there", host: "127.0.0.1:1".to_owned(), told: Some("refused the connection") },
+        Fault { name: "is not there", host: format!("{HERE}:1"), told: Some("refused the connection") },
         Fault { name: "has no address", host: "registry.invalid".to_owned(), told: Some("has no address") },
     ]
 }
@@ -131,6 +134,14 @@ async fn that_misdirect() -> Vec<Fault> {
             .await,
         fault("a redirect to metadata", "blobs", "metadata service", away("http://169.254.169.254/latest"))
             .await,
+        fault("a redirect to a name there", "blobs", "localhost is at ", away("http://localhost/x")).await,
+        fault(
+            "a realm whose name is there",
+            "manifests",
+            "localhost is at ",
+            realm("http://localhost/token"),
+        )
+        .await,
         fault("a realm at metadata", "manifests", "metadata service", realm("http://169.254.169.254/token"))
             .await,
         fault("a realm that is a file", "manifests", "no URL", realm("file:///etc/passwd")).await,
@@ -138,6 +149,9 @@ async fn that_misdirect() -> Vec<Fault> {
             .await,
     ]
 }
+
+/// The one fault for which there are credentials.
+const REVOKED: &str = "revoked credentials";
 
 async fn that_limit_or_fail() -> Vec<Fault> {
     let date = "Mon, 23 Nov 2026 12:00:00 GMT";
@@ -167,7 +181,14 @@ async fn that_limit_or_fail() -> Vec<Fault> {
             }
         })
         .await,
-        fault("revoked credentials", "/", "the repository is private, or does not exist", |seen, _| {
+        fault(REVOKED, "/", "401 UNAUTHORIZED to the given user name and password", |seen, _| {
+            if seen.target.starts_with("/token") {
+                return Reply::new(401, r#"{"errors":[{"code":"UNAUTHORIZED","message":"log in"}]}"#);
+            }
+            Reply::challenge("Bearer realm=\"/token\"")
+        })
+        .await,
+        fault("a token from the future", "/", "although its token is new", |seen, _| {
             if seen.target.starts_with("/token") {
                 return Reply::new(200, r#"{"token":"t"}"#);
             }
@@ -179,8 +200,9 @@ async fn that_limit_or_fail() -> Vec<Fault> {
 
 /// Faults of TLS; these hosts are asked over https.
 async fn of_tls() -> Vec<Fault> {
-    let plain = Server::start(|_| Reply::new(400, "this is http")).await;
-    let unknown = Server::start_tls(Authority::new().leaf().acceptor(), |_| Reply::new(200, "")).await;
+    let plain = Server::start_at(HERE, |_| Reply::new(400, "this is http")).await;
+    let tls = Authority::new().server(&[HERE]).acceptor();
+    let unknown = Server::start_tls_at(HERE, tls, |_| Reply::new(200, "")).await;
     vec![
         Fault { name: "http on a TLS port", host: plain.authority(), told: Some("does not speak TLS") },
         Fault { name: "a bad certificate", host: unknown.authority(), told: Some("an unknown issuer") },
@@ -190,7 +212,7 @@ async fn of_tls() -> Vec<Fault> {
 
 /// Takes a request and resets the connection.
 async fn resetting() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((HERE, 0)).await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -220,7 +242,12 @@ async fn every_fault_is_told_in_time_and_within_memory() {
     fs::create_dir_all(&own).unwrap();
     fs::write(own.join("hosts.toml"), "skip_verify = true").unwrap();
 
-    let arguments = ["--write-ca=ca.pem", "--hosts-dir=hosts", "--allow-address=127.0.0.1/32"];
+    let revoked = &plain.iter().find(|fault| fault.name == REVOKED).unwrap().host;
+    let auths = json!({ "auths": { revoked: { "username": "me", "password": "old" } } });
+    fs::create_dir(folder.path().join(".docker")).unwrap();
+    fs::write(folder.path().join(".docker/config.json"), auths.to_string()).unwrap();
+
+    let arguments = ["--write-ca=ca.pem", "--hosts-dir=hosts", "--allow-address=127.0.0.2/32"];
     let mut process = Process::start_in(folder, &arguments, &[]);
     let (address, ca) = process.serving().await;
     let review = async |image: &str| {
@@ -250,7 +277,7 @@ async fn every_fault_is_told_in_time_and_within_memory() {
     println!("{before} KiB at first\n{table}");
 
     let good = Shelf::with_image();
-    let server = Server::start(move |seen| good.serve(seen)).await;
+    let server = Server::start_at(HERE, move |seen| good.serve(seen)).await;
     let host = server.authority();
     let own = process.folder.path().join("hosts").join(&host);
     fs::create_dir_all(&own).unwrap();

@@ -34,6 +34,8 @@ enum Bad {
     FailInBody,
     /// Ends without a word when a request has come.
     Vanish,
+    /// Answers the first stream with more headers than anyone takes, and serves the others.
+    Headers,
 }
 
 /// An HTTP/2 server; it ends with the test's runtime.
@@ -46,7 +48,7 @@ impl Server {
     /// Its connections are bad as `bad` says of each by its number; none: it serves.
     async fn start(bad: impl Fn(usize) -> Option<Bad> + Send + 'static) -> Self {
         let acceptor = Authority::new().leaf().acceptor_for(&["h2"]);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
@@ -107,6 +109,10 @@ async fn serve(stream: TlsStream<TcpStream>, mut bad: Option<Bad>) -> Option<()>
         let answer = answer.body(()).unwrap();
         match bad.take() {
             Some(Bad::Vanish) => return None,
+            Some(Bad::Headers) => {
+                let large = Response::builder().header("x-large", "x".repeat(1_000_000)).body(()).unwrap();
+                respond.send_response(large, true).ok()?;
+            }
             Some(Bad::Refuse) => respond.send_reset(Reason::REFUSED_STREAM),
             Some(Bad::Fail) => respond.send_reset(Reason::INTERNAL_ERROR),
             Some(Bad::FailInBody) => {
@@ -161,6 +167,7 @@ async fn what_ends_before_any_answer_is_told() {
         (Bad::GoAwayAtOnce, 11, "ends its HTTP/2 connections before it comes to a request"),
         (Bad::GoAway, 11, "ends its HTTP/2 connections before it comes to a request"),
         (Bad::Vanish, 2, "broke the "),
+        (Bad::Headers, 2, "broke the exchange off"),
     ] {
         let server = Server::start(move |_| Some(bad)).await;
         let client = server.client();

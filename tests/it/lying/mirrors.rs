@@ -109,7 +109,7 @@ async fn a_mirror_that_is_down_is_skipped_for_a_while() {
 async fn a_mirror_that_stalls_leaves_time_for_the_registry() {
     let (mirror, upstream) = (Server::start(|_| Reply::new(200, "").stalling()).await, truthful().await);
     let client = mirrored(&[&mirror], &upstream, "");
-    let resolved = client.resolve_within(IMAGE, &[], Duration::from_secs(1)).await;
+    let resolved = client.resolve_within(IMAGE, &[], Duration::from_secs(3)).await;
     assert!(resolved.is_ok(), "{resolved:?}");
 }
 

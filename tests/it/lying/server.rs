@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -166,6 +167,15 @@ impl Server {
         Self::listen(Some(tls), Arc::new(handler)).await
     }
 
+    /// The same, at another address of loopback.
+    pub(super) async fn start_tls_at(
+        address: &str,
+        tls: TlsAcceptor,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen_at(address, Some(tls), Arc::new(handler)).await
+    }
+
     async fn listen(tls: Option<TlsAcceptor>, handler: Handler) -> Self {
         Self::listen_at("127.0.0.1", tls, handler).await
     }
@@ -181,10 +191,10 @@ impl Server {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(stream, handler, log).await,
-                        // A client that does not trust us ends the handshake.
-                        Some(tls) => match tls.accept(stream).await {
+                        Some(tls) => match tls.accept(stream).into_fallible().await {
                             Ok(stream) => serve(stream, handler, log).await,
-                            Err(_) => Some(()),
+                            // A client that does not trust us ended the handshake, or we have sent it an alert.
+                            Err((_, stream)) => close(stream).await,
                         },
                     }
                 });
@@ -228,7 +238,7 @@ async fn serve(
     let reply = handler(&seen);
     tokio::time::sleep(reply.delay).await;
     if reply.then == Then::HangUp {
-        return stream.shutdown().await.ok();
+        return close(stream).await;
     }
     let stall = Duration::from_mins(1);
     if reply.then == Then::StallBeforeHeaders {
@@ -236,7 +246,7 @@ async fn serve(
     }
     stream.write_all(reply.head().as_bytes()).await.ok()?;
     if seen.method == "HEAD" {
-        return stream.shutdown().await.ok();
+        return close(stream).await;
     }
     if reply.then == Then::Drip {
         for byte in reply.body.iter().cycle() {
@@ -255,7 +265,15 @@ async fn serve(
         },
         Then::Close | Then::HangUp | Then::StallBeforeHeaders | Then::Drip => {}
     }
-    stream.shutdown().await.ok()
+    close(stream).await
+}
+
+/// Says that nothing more comes, and reads what the client still says: a close over unread bytes would be a reset,
+/// which may overtake what was sent.
+async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
+    stream.shutdown().await.ok()?;
+    let rest = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+    rest.ok()?.ok().map(drop)
 }
 
 async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {

@@ -87,9 +87,9 @@ impl Nginx {
     pub(crate) fn log(&self) -> String {
         let read = || fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
         let mut log = read();
-        // nginx writes the line of a request after its answer is sent.
+        // nginx writes the line of a request after its answer is sent, and a busy machine lets it wait.
         loop {
-            std::thread::sleep(Duration::from_millis(30));
+            std::thread::sleep(Duration::from_millis(250));
             let next = read();
             if next == log {
                 return log;

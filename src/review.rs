@@ -17,6 +17,9 @@ pub trait ResolveImage: Send + Sync {
         Vec::new()
     }
 
+    /// From now on, images come with their whole config, which may be left out before: few read it.
+    fn keep_documents(&self) {}
+
     /// Resolves `reference` for the platforms that `platforms` chooses, with the first credentials of
     /// `access` that may read it (none: anonymously), before `deadline`.
     fn resolve(
@@ -144,6 +147,9 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
     /// Resolves the images of `workload` side by side, then evaluates `policies` once.
     pub async fn review(&self, workload: &Workload, policies: &PolicySet, at: Circumstances<'_>) -> Review {
         let started = Instant::now();
+        if policies.reads_document() {
+            self.images.keep_documents();
+        }
         let facts = self
             .facts(workload, |usage| policies.needs_image(workload, usage, at.namespace), at.deadline)
             .await;

@@ -103,15 +103,17 @@ impl Shared {
         digest: &Digest,
         kept: bool,
     ) -> (Option<Content>, Lookup) {
-        let (content, told) = match self.read(source, digest).await {
-            Err(told) => (None, told),
+        let value = self.read(source, digest).await;
+        let bytes = value.as_ref().map_or(0, |value| value.len() as u64);
+        let (content, outcome) = match value {
+            Err(failed) => (None, failed),
             Ok(value) if value.is_empty() => (None, SharedLookup::Miss),
             Ok(value) => match unpack(digest, &value, kept) {
                 None => (None, SharedLookup::Poisoned),
                 content => (content, SharedLookup::Hit),
             },
         };
-        (content, Lookup::Shared(told))
+        (content, Lookup::Shared { outcome, bytes })
     }
 
     async fn read(&self, source: &Source, digest: &Digest) -> Result<Vec<u8>, SharedLookup> {

@@ -31,6 +31,8 @@ pub struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     refused: Family<RefusedLabels, Counter>,
     durations: Family<StageLabels, Histogram, fn() -> Histogram>,
+    /// Of `durations`, in the order of [`Stage`]: each review has them all.
+    stages: [Histogram; 3],
     findings: Family<FindingLabels, Counter>,
     names_of_findings: AtomicUsize,
     unresolved: Family<UnresolvedLabels, Counter>,
@@ -97,11 +99,14 @@ impl Metrics {
         let mut registry = Registry::with_prefix("hullmark");
         let exchanges = Exchanges::register(&mut registry);
         let lookups = Lookups::register(&mut registry);
+        let durations = Family::<StageLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         let mut metrics = Self {
             registry,
             reviews: Family::default(),
             refused: Family::default(),
-            durations: Family::new_with_constructor(histogram),
+            stages: ["total", "resolving", "judging"]
+                .map(|stage| durations.get_or_create(&StageLabels { stage }).clone()),
+            durations,
             findings: Family::default(),
             names_of_findings: AtomicUsize::new(0),
             unresolved: Family::default(),
@@ -228,12 +233,13 @@ impl Metrics {
     }
 
     pub(super) fn took(&self, stage: Stage, time: Duration) {
-        let stage = match stage {
-            Stage::Total => "total",
-            Stage::Resolving => "resolving",
-            Stage::Judging => "judging",
+        let [total, resolving, judging] = &self.stages;
+        let durations = match stage {
+            Stage::Total => total,
+            Stage::Resolving => resolving,
+            Stage::Judging => judging,
         };
-        self.durations.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64());
+        durations.observe(time.as_secs_f64());
     }
 
     pub(super) fn found(&self, labels: FindingLabels) {

@@ -74,7 +74,7 @@ impl Replica {
     fn said(&self) -> Vec<SharedLookup> {
         let told = std::mem::take(&mut *self.lookups.lock().unwrap());
         told.iter()
-            .filter_map(|one| if let Lookup::Shared(said) = one { Some(*said) } else { None })
+            .filter_map(|one| if let Lookup::Shared { outcome, .. } = one { Some(*outcome) } else { None })
             .collect()
     }
 }

@@ -8,7 +8,7 @@ use super::{
     value::Value,
 };
 use crate::{
-    image::{Created, PlatformImage, Reference, ResolvedImage, RunsAsRoot, UserKind},
+    image::{Created, PlatformImage, Reference, ResolvedImage, RunsAsRoot, TextMap, UserKind},
     workload::{EffectiveContainer, ImageUse},
 };
 use serde_json::Value as Json;
@@ -50,6 +50,14 @@ impl Evaluation<'_> {
             "image.document" => self.document()?,
             _ => return Ok(None),
         }))
+    }
+
+    /// The texts behind a declaration that are read one by one; none for the others.
+    pub(super) fn texts(&self, index: usize) -> Result<Option<&TextMap>, Failure> {
+        if DECLARED[index].path == "config.labels" {
+            return Ok(Some(&self.looked()?.1.config.labels));
+        }
+        Ok(None)
     }
 
     fn usage(&self) -> Result<&ImageUse, Failure> {

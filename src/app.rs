@@ -15,7 +15,7 @@ use crate::{
     credential_provider::CredentialProviders,
     demo, inspect, policy_files, policy_reference, policy_test,
     registry::{Exchange, Observer, ProxySettings, Registry, Settings, SharedSettings},
-    review::{self, Chain, Reviewer},
+    review::{self, Chain, ResolveImage, Reviewer},
     text::clean,
 };
 use anyhow::{Context, Result};
@@ -73,6 +73,7 @@ async fn dispatch(command: Command) -> Result<ExitCode> {
 async fn inspect(args: &InspectArgs) -> Result<ExitCode> {
     let observer: Option<Observer> = args.verbose.then(|| -> Observer { Arc::new(tell) });
     let (images, credentials) = registry(&args.registry, observer, args.verbose)?;
+    images.keep_documents();
     let ended = inspect::run(args, &images, &credentials, now(), &mut io::stdout(), &mut io::stderr()).await;
     tell_credentials(&credentials, args.verbose, &ended);
     ended
@@ -124,6 +125,8 @@ fn settings(args: &RegistryArgs, observer: Option<Observer>) -> Result<Settings>
         refuse_addresses: args.refuse_addresses.iter().flat_map(|range| range.0.clone()).collect(),
         proxies: ProxySettings::read(|name| std::env::var(name).ok()),
         observer,
+        // Policies ask for it where they read it.
+        keep_documents: false,
         shared_cache: shared_cache(&args.shared_cache)?,
         ..Settings::default()
     })

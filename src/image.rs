@@ -15,6 +15,7 @@ mod raw_config;
 mod reference;
 mod resolved;
 mod stop_signal;
+mod texts;
 mod user;
 
 pub use config::{Created, ExposedPort, Healthcheck, ImageConfig, InvalidConfig};
@@ -27,4 +28,5 @@ pub use raw_config::RawConfig;
 pub use reference::{InvalidReference, Reference};
 pub use resolved::{AuthKind, Freshness, PlatformImage, ResolvedImage, Unresolved, UnresolvedKind};
 pub use stop_signal::{InvalidStopSignal, StopSignal};
+pub use texts::{TextMap, Texts};
 pub use user::{RunsAsRoot, User, UserKind};

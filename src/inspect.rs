@@ -11,7 +11,7 @@ use crate::{
     image::{PlatformFilter, PlatformImage, Reference, ResolvedImage, Unresolved, UnresolvedKind},
     review::{self, FindCredentials, ResolveImage},
 };
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use report::Report;
 use std::{io::Write, process::ExitCode, sync::Arc};
 use tokio::time::Instant;
@@ -88,7 +88,8 @@ fn raw(
 ) -> Result<()> {
     for (name, image) in names.iter().zip(looked_at) {
         let Ok(image) = image else { continue };
-        out.write_all(&the_one_platform(name, image)?.raw_config.to_vec())?;
+        let raw = the_one_platform(name, image)?.raw_config.as_ref();
+        out.write_all(&raw.context("the config was not kept")?.to_vec())?;
     }
     Ok(())
 }

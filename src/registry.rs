@@ -24,6 +24,7 @@ mod hosts;
 mod observe;
 mod pools;
 mod proxy;
+mod recent;
 mod redirect;
 mod registries;
 mod resolver;
@@ -85,6 +86,8 @@ pub struct Settings {
     pub stale_limit: Duration,
     /// Memory for what is known of images, in bytes.
     pub cache_bytes: u64,
+    /// Whether images are kept with their whole config, from the start; see [`ResolveImage::keep_documents`].
+    pub keep_documents: bool,
     /// The cache that replicas share; none: each has its own.
     pub shared_cache: Option<SharedSettings>,
     /// Told of every lookup in the caches; must not block.
@@ -107,6 +110,7 @@ impl Default for Settings {
             tag_life: Duration::from_mins(1),
             stale_limit: Duration::ZERO,
             cache_bytes: 64 * 1024 * 1024,
+            keep_documents: true,
             shared_cache: None,
             lookup_observer: None,
         }
@@ -129,6 +133,7 @@ impl fmt::Debug for Settings {
             .field("tag_life", &self.tag_life)
             .field("stale_limit", &self.stale_limit)
             .field("cache_bytes", &self.cache_bytes)
+            .field("keep_documents", &self.keep_documents)
             .field("shared_cache", &self.shared_cache)
             .field("lookups_observed", &self.lookup_observer.is_some())
             .finish()
@@ -164,8 +169,9 @@ impl Registry {
     /// # Errors
     /// [`SettingsError`] when a `hosts.toml`, a certificate that it names or a proxy cannot be used.
     pub fn new(mut settings: Settings) -> Result<Self, SettingsError> {
-        let Settings { tag_life, stale_limit, cache_bytes: bytes, .. } = settings;
-        let caches = Caches::new(Bounds { bytes, tag_life, stale_limit }, settings.lookup_observer.take());
+        let Settings { tag_life, stale_limit, cache_bytes: bytes, keep_documents: documents, .. } = settings;
+        let bounds = Bounds { bytes, tag_life, stale_limit, documents };
+        let caches = Caches::new(bounds, settings.lookup_observer.take());
         let shared = settings.shared_cache.as_ref().map(Shared::new).transpose()?;
         let registries = Registries::new(settings.allow_registries.clone(), settings.deny_registries.clone());
         let transport = Arc::new(Transport::new(settings)?);
@@ -206,6 +212,10 @@ impl fmt::Debug for Registry {
 impl ResolveImage for Registry {
     fn at_mirrors(&self, reference: &Reference) -> Vec<(String, Reference)> {
         self.resolver.at_mirrors(reference)
+    }
+
+    fn keep_documents(&self) {
+        self.resolver.keep_documents();
     }
 
     async fn resolve(

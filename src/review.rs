@@ -22,6 +22,9 @@ pub trait ResolveImage: Send + Sync {
         Vec::new()
     }
 
+    /// From now on, images come with their whole config, which may be left out before: few read it.
+    fn keep_documents(&self) {}
+
     /// Resolves `reference` for the platforms that `platforms` chooses, with the first credentials of
     /// `access` that may read it (none: anonymously), before `deadline`.
     fn resolve(
@@ -207,6 +210,9 @@ impl<R: ResolveImage, C: FindCredentials> Reviewer<R, C> {
         at: Circumstances<'_>,
     ) -> Review {
         let started = Instant::now();
+        if policies.reads_document() {
+            self.images.keep_documents();
+        }
         let facts = self.facts(workload, wanted, at.deadline).await;
         let resolving = started.elapsed();
         let subject = Subject {

@@ -7,15 +7,18 @@ use std::{
     net::TcpStream,
 };
 
+/// `IMAGES` and `REVIEWS` in the environment are for a quick look.
 const IMAGES: usize = 20_000;
-const CONTAINERS: usize = 50;
+const CONTAINERS: usize = 10;
 const REVIEWS: u64 = 1_000_000;
 
 pub(crate) async fn run() {
+    let images = std::env::var("IMAGES").map_or(IMAGES, |number| number.parse().unwrap());
+    let reviews = std::env::var("REVIEWS").map_or(REVIEWS, |number| number.parse().unwrap());
     let registry = Synthetic::start().await;
     let program = Program::hullmark(&pods::policies(), Some(registry.hosts()), &["--cache-size=128Mi"]);
     let idle = program.memory();
-    let bodies: Vec<_> = (0..IMAGES / CONTAINERS)
+    let bodies: Vec<_> = (0..images / CONTAINERS)
         .map(|nth| {
             let images: Vec<_> = (0..CONTAINERS).map(|one| registry.image(nth * CONTAINERS + one)).collect();
             pods::review(&images)
@@ -26,15 +29,13 @@ pub(crate) async fn run() {
     let (documents, weighed) =
         (metric(&program, "hullmark_cache_documents"), metric(&program, "hullmark_cache_size_bytes"));
     let full = program.memory();
-    let small: Vec<_> = (0..1000)
-        .map(|nth| {
-            pods::review(&[registry.image(nth), registry.image(nth + 1000), registry.image(nth + 2000)])
-        })
+    let small: Vec<_> = (0..images / 20)
+        .map(|nth| pods::review(&[0, 1, 2].map(|third| registry.image(nth + third * images / 3))))
         .collect();
     let client = Client::new(&program, &small, false);
-    client.times(&program, 25, REVIEWS / 10).await;
+    client.times(&program, 25, reviews / 10).await;
     let tenth = program.memory();
-    client.times(&program, 25, REVIEWS - REVIEWS / 10).await;
+    client.times(&program, 25, reviews - reviews / 10).await;
     let after = program.memory();
     let for_each = (full - idle) as f64 / documents;
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -46,7 +47,7 @@ pub(crate) async fn run() {
             weighed / documents
         ),
         format!(
-            "after a tenth of {REVIEWS} reviews {:.1} MiB, after all {:.1} MiB: {:.3} times",
+            "after a tenth of {reviews} reviews {:.1} MiB, after all {:.1} MiB: {:.3} times",
             mebibytes(tenth),
             mebibytes(after),
             after as f64 / tenth as f64
@@ -54,7 +55,7 @@ pub(crate) async fn run() {
     ];
     let figures = json!({
         "idle": idle, "images": documents, "full": full, "bytes_for_each": for_each,
-        "weighed_for_each": weighed / documents, "after_a_tenth": tenth, "after": after, "reviews": REVIEWS,
+        "weighed_for_each": weighed / documents, "after_a_tenth": tenth, "after": after, "reviews": reviews,
         "requests": registry.requests(),
     });
     report("memory", &lines, &figures);

@@ -22,7 +22,7 @@ pub fn review_document(body: &[u8]) -> Result<Vec<u8>, InvalidReview> {
     let mut review = read_review(body)?;
     let mut request = review.get_mut("request").map(Value::take).unwrap_or_default();
     let object = request.as_object_mut().and_then(|request| request.remove("object")).unwrap_or_default();
-    let uid = Fields::new(&request, "request".to_owned())?.required_text("uid")?;
+    let uid = Fields::new(&request, "request")?.required_text("uid")?;
     let response = match refusal(object) {
         None => json!({ "uid": uid, "allowed": true }),
         Some(message) => json!({

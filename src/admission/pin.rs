@@ -67,7 +67,7 @@ mod tests {
                 reference,
                 digest: Digest::sha256(b"index"),
                 media_type: MediaType::OciIndex,
-                index_annotations: std::collections::BTreeMap::new(),
+                index_annotations: crate::image::TextMap::default(),
                 available: vec![],
                 platforms: vec![],
                 freshness: Freshness::Fetched,

@@ -94,7 +94,7 @@ impl Request {
         let mut take = |key| request.as_object_mut().and_then(|r| r.remove(key)).unwrap_or_default();
         let (object, old_object) = (Arc::new(take("object")), Arc::new(take("oldObject")));
 
-        let fields = Fields::new(&request, "request".to_owned())?;
+        let fields = Fields::new(&request, "request")?;
         let uid = fields.required_text("uid")?.to_owned();
         let operation = operation(&fields)?;
         let kind = Kind::read(&fields, if object.is_null() { &old_object } else { &object })?;
@@ -238,7 +238,7 @@ impl Kind {
     fn read(request: &Fields<'_>, object: &Value) -> Result<Self, InvalidReview> {
         let kind = request.object("kind")?;
         if kind.value().is_null() && !object.is_null() {
-            let object = Fields::new(object, "request.object".to_owned())?;
+            let object = Fields::new(object, "request.object")?;
             return Ok(Self {
                 api_version: object.required_text("apiVersion")?.to_owned(),
                 kind: object.required_text("kind")?.to_owned(),
@@ -277,7 +277,7 @@ fn checked_review(
     // serde_json bounds the depth, and its syntax errors give the position without the text.
     let review =
         read(body).map_err(|invalid| InvalidReview(format!("the body is not valid JSON: {invalid}")))?;
-    let fields = Fields::new(&review, String::new())?;
+    let fields = Fields::new(&review, "")?;
     let (api_version, kind) = (fields.required_text("apiVersion")?, fields.required_text("kind")?);
     if kind != "AdmissionReview" {
         let found = text::clean(kind, 60);

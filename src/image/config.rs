@@ -2,7 +2,7 @@
 //! null is absent, ambiguity is refused (`reference/registry.md`, A10).
 
 use super::{
-    AmbiguousJson, InvalidStopSignal, Platform, StopSignal, User,
+    AmbiguousJson, InvalidStopSignal, Platform, StopSignal, TextMap, Texts, User,
     json::{self, Fault, Struct},
 };
 use crate::nearest::did_you_mean;
@@ -28,7 +28,7 @@ pub struct ImageConfig {
     /// `config.ExposedPorts`, in the order of their keys.
     pub exposed_ports: Vec<ExposedPort>,
     /// `config.Env` as written, in order.
-    pub env: Vec<String>,
+    pub env: Texts,
     /// `config.Entrypoint`.
     pub entrypoint: Vec<String>,
     /// `config.Cmd`.
@@ -38,7 +38,7 @@ pub struct ImageConfig {
     /// `config.WorkingDir`, empty where missing.
     pub working_dir: String,
     /// `config.Labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: TextMap,
     /// `config.StopSignal`: none where missing or empty, an error where no runtime knows it.
     pub stop_signal: Option<Result<StopSignal, InvalidStopSignal>>,
     /// `config.Healthcheck` (Docker's extension; Kubernetes never runs it).
@@ -175,12 +175,12 @@ impl ImageConfig {
     fn read(&mut self, config: &Struct<'_>) -> Result<(), Fault> {
         self.user = User::new(&config.string("User")?.unwrap_or_default());
         self.exposed_ports = config.keys("ExposedPorts")?.into_iter().map(ExposedPort::new).collect();
-        self.env = config.strings("Env")?;
+        self.env = config.strings("Env")?.into_iter().collect();
         self.entrypoint = config.strings("Entrypoint")?;
         self.cmd = config.strings("Cmd")?;
         self.volumes = config.keys("Volumes")?.into_iter().collect();
         self.working_dir = config.string("WorkingDir")?.unwrap_or_default();
-        self.labels = config.string_map("Labels")?;
+        self.labels = config.string_map("Labels")?.into_iter().collect();
         self.stop_signal = non_empty(config.string("StopSignal")?).map(|signal| StopSignal::parse(&signal));
         // Docker's extensions, which Kubernetes never reads: what cannot be read is as good as absent.
         self.healthcheck = config

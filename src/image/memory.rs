@@ -3,13 +3,11 @@
 //! What is counted: each value's own size, and for each allocation its length and what an allocator adds to it.
 //! `benches/memory.rs` holds the sum against what a process really takes.
 
-use super::{ExposedPort, ImageConfig, MediaType, Platform, PlatformImage};
-use std::{collections::BTreeMap, mem::size_of};
+use super::{ExposedPort, ImageConfig, MediaType, Platform, PlatformImage, TextMap};
+use std::mem::size_of;
 
 /// What an allocator adds, and what is lost by its rounding up.
 const ALLOCATION: usize = 16;
-/// A map's node, for each of its entries: nodes are about two thirds full.
-const MAP_ENTRY: usize = 2 * size_of::<String>() * 3 / 2;
 
 pub(crate) fn text(text: &str) -> usize {
     if text.is_empty() { 0 } else { text.len() + ALLOCATION }
@@ -28,8 +26,12 @@ fn list<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
     if count == 0 { 0 } else { bytes + ALLOCATION }
 }
 
-pub(crate) fn map(map: &BTreeMap<String, String>) -> usize {
-    map.iter().map(|(key, value)| text(key) + text(value) + MAP_ENTRY).sum()
+pub(crate) fn map(map: &TextMap) -> usize {
+    pieces(map.memory())
+}
+
+fn pieces((bytes, allocations): (usize, usize)) -> usize {
+    bytes + allocations * ALLOCATION
 }
 
 fn media_type(media_type: &MediaType) -> usize {
@@ -57,13 +59,14 @@ fn port(port: &ExposedPort) -> usize {
 fn config(config: &ImageConfig) -> usize {
     let texts = [&config.os, &config.architecture, &config.working_dir].into_iter().map(|one| text(one));
     let optionals = [&config.variant, &config.os_version, &config.author].map(Option::as_ref);
-    let lists = [&config.env, &config.entrypoint, &config.cmd, &config.shell, &config.on_build];
+    let lists = [&config.entrypoint, &config.cmd, &config.shell, &config.on_build];
     texts.sum::<usize>()
         + optionals.into_iter().map(optional).sum::<usize>()
         + lists.into_iter().map(list).sum::<usize>()
         + config.exposed_ports.iter().map(port).sum::<usize>()
         + list(&config.volumes)
-        + map(&config.labels)
+        + pieces(config.labels.memory())
+        + pieces(config.env.memory())
         + text(config.user.raw())
         + config.healthcheck.as_ref().map_or(0, |check| list(&check.test))
 }
@@ -78,10 +81,10 @@ impl PlatformImage {
             + self.platform.as_ref().map_or(0, platform)
             + digests
             + media_type(&self.media_type)
-            + map(&self.annotations)
+            + pieces(self.annotations.memory())
             + layers
             + config(&self.config)
-            + self.raw_config.compressed_len()
+            + self.raw_config.as_ref().map_or(0, |raw| raw.compressed_len() + ALLOCATION)
             + ALLOCATION
     }
 }

@@ -1,7 +1,7 @@
 //! What resolving a reference gives: an image on each platform, or the reason why there is none.
 
-use super::{Digest, ImageConfig, MediaType, Platform, RawConfig, Reference};
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use super::{Digest, ImageConfig, MediaType, Platform, RawConfig, Reference, TextMap};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A reference, resolved: digests and configs, one for each platform that was asked for.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct ResolvedImage {
     /// That document's media type.
     pub media_type: MediaType,
     /// The index's annotations; empty for a single manifest.
-    pub index_annotations: BTreeMap<String, String>,
+    pub index_annotations: TextMap,
     /// Every runnable platform that the index (or the single config) names, judged or not.
     pub available: Vec<Platform>,
     /// The images of the platforms that were asked for. Never empty.
@@ -34,15 +34,15 @@ pub struct PlatformImage {
     /// Media type of the manifest.
     pub media_type: MediaType,
     /// Annotations of the manifest.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: TextMap,
     /// Compressed size of each layer in bytes, base first.
     pub layer_sizes: Vec<u64>,
     /// Digest of the config.
     pub config_digest: Digest,
     /// What the config says.
     pub config: ImageConfig,
-    /// The config blob, byte for byte.
-    pub raw_config: RawConfig,
+    /// The config blob, byte for byte; none where nobody asked for it to be kept.
+    pub raw_config: Option<RawConfig>,
 }
 
 /// With what kind of credentials a registry was asked, or would have been for what a cache had.
@@ -117,7 +117,7 @@ pub enum UnresolvedKind {
     NotFound,
     /// The registry wants other credentials: 401 or 403.
     Denied,
-    /// The registry answered 429.
+    /// The registry answered 429, or 503 with a time to come back.
     RateLimited {
         /// When to come back, if it said so.
         retry_after_seconds: Option<u32>,

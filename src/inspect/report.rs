@@ -3,11 +3,11 @@
 
 use crate::image::{
     Created, Digest, ImageConfig, Platform, PlatformImage, Reference, ResolvedImage, RunsAsRoot, StopSignal,
-    Unresolved, UserKind,
+    TextMap, Texts, Unresolved, UserKind,
 };
 use anyhow::Result;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One image: what was found, or why nothing was.
 #[derive(Debug, Serialize)]
@@ -47,7 +47,7 @@ struct Image<'a> {
     digest: &'a Digest,
     media_type: &'a str,
     /// The index's.
-    annotations: &'a BTreeMap<String, String>,
+    annotations: &'a TextMap,
     available_platforms: &'a [Platform],
     platforms: Vec<OnePlatform<'a>>,
 }
@@ -59,7 +59,7 @@ struct OnePlatform<'a> {
     platform: Option<&'a Platform>,
     manifest_digest: &'a Digest,
     media_type: &'a str,
-    annotations: &'a BTreeMap<String, String>,
+    annotations: &'a TextMap,
     config_digest: &'a Digest,
     /// Compressed size of all layers.
     size: u64,
@@ -88,11 +88,11 @@ struct Config<'a> {
     stop_signal: Signal<'a>,
     entrypoint: &'a [String],
     cmd: &'a [String],
-    env: &'a [String],
+    env: &'a Texts,
     exposed_ports: Vec<&'a str>,
     volumes: &'a BTreeSet<String>,
     working_dir: &'a str,
-    labels: &'a BTreeMap<String, String>,
+    labels: &'a TextMap,
     #[serde(skip_serializing_if = "Option::is_none")]
     healthcheck: Option<&'a [String]>,
     shell: &'a [String],

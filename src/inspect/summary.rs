@@ -113,7 +113,7 @@ fn shared(config: &ImageConfig) -> Vec<Row> {
         ),
     ];
     let ports: Vec<&str> = config.exposed_ports.iter().map(|port| port.raw.as_str()).collect();
-    many(&mut rows, "env", config.env.iter().map(|entry| shown(entry)));
+    many(&mut rows, "env", config.env.iter().map(shown));
     many(&mut rows, "ports", (!ports.is_empty()).then(|| shown(&ports.join(", "))).into_iter());
     many(&mut rows, "volumes", config.volumes.iter().map(|volume| shown(volume)));
     many(&mut rows, "labels", config.labels.iter().map(|(key, value)| shown(&format!("{key}={value}"))));

@@ -1,10 +1,9 @@
 use super::*;
 use crate::{
     credential::{Access, Credentials},
-    image::{AuthKind, Digest, Freshness, ImageConfig, MediaType, Platform},
+    image::{AuthKind, Digest, Freshness, ImageConfig, MediaType, Platform, TextMap},
     workload::Workload,
 };
-use std::collections::BTreeMap;
 
 /// An index of two platforms under any tag but `missing`.
 struct Images;
@@ -35,7 +34,7 @@ impl ResolveImage for Images {
             reference: reference.clone(),
             digest: Digest::sha256(b"index"),
             media_type: MediaType::OciIndex,
-            index_annotations: BTreeMap::new(),
+            index_annotations: TextMap::default(),
             available: available.clone(),
             platforms: chosen.collect(),
             freshness: Freshness::Fetched,
@@ -60,11 +59,11 @@ fn platform(platform: &Platform) -> PlatformImage {
         platform: Some(platform.clone()),
         manifest_digest: Digest::sha256(platform.architecture.as_bytes()),
         media_type: MediaType::OciManifest,
-        annotations: BTreeMap::new(),
+        annotations: TextMap::default(),
         layer_sizes: vec![1024, 512],
         config_digest: Digest::sha256(raw.as_bytes()),
         config: ImageConfig::parse(raw.as_bytes()).unwrap(),
-        raw_config: raw.as_bytes().into(),
+        raw_config: Some(raw.as_bytes().into()),
     }
 }
 
@@ -120,7 +119,7 @@ async fn json_and_yaml_have_the_same_fields() {
 async fn raw_is_the_config_byte_for_byte() {
     let (code, out, _) = inspect(&["-o", "raw", "--platform", "linux/amd64", "reg.io/app:1"]).await;
     assert_eq!(code.unwrap(), ExitCode::SUCCESS);
-    assert_eq!(out.as_bytes(), platform(&"linux/amd64".parse().unwrap()).raw_config.to_vec());
+    assert_eq!(out.as_bytes(), platform(&"linux/amd64".parse().unwrap()).raw_config.unwrap().to_vec());
     let (code, _, _) = inspect(&["-o", "raw", "reg.io/app:1"]).await;
     let error = code.unwrap_err().to_string();
     assert!(error.contains("choose with --platform (linux/amd64, linux/arm64)"), "{error}");

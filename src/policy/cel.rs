@@ -71,6 +71,7 @@ struct Variable {
     kind: Type,
     needs_image: bool,
     reads_object: bool,
+    reads_document: bool,
 }
 
 /// What an expression must give.
@@ -94,10 +95,11 @@ pub struct Expression {
     reads: Vec<String>,
     needs_image: bool,
     reads_object: bool,
+    reads_document: bool,
 }
 
 /// The image of one platform, and what the container will be with it.
-pub type Looked<'a> = (&'a ResolvedImage, &'a PlatformImage, &'a EffectiveContainer);
+pub type Looked<'a> = (&'a ResolvedImage, &'a PlatformImage, &'a EffectiveContainer<'a>);
 
 /// The values of one subject, use and platform, built when an expression first reads them.
 /// The budget of all its expressions is kept here: make one per policy, use and platform.
@@ -152,6 +154,7 @@ impl Scope {
             kind: expression.kind.clone(),
             needs_image: expression.needs_image,
             reads_object: expression.reads_object,
+            reads_document: expression.reads_document,
         });
         Ok(())
     }
@@ -191,8 +194,8 @@ impl Expression {
         if !fits {
             return Err(SyntaxError::new(0, format!("the expression must give {what}, not {kind}")));
         }
-        let Checker { reads, needs_image, reads_object, .. } = checker;
-        Ok(Self { source: source.to_owned(), node, kind, reads, needs_image, reads_object })
+        let Checker { reads, needs_image, reads_object, reads_document, .. } = checker;
+        Ok(Self { source: source.to_owned(), node, kind, reads, needs_image, reads_object, reads_document })
     }
 
     /// Whether the image must be looked at: reads `config`, `effective`, or more of `image` than the
@@ -206,6 +209,12 @@ impl Expression {
     #[must_use]
     pub fn reads_object(&self) -> bool {
         self.reads_object
+    }
+
+    /// Whether it reads `image.document`; through variables too.
+    #[must_use]
+    pub fn reads_document(&self) -> bool {
+        self.reads_document
     }
 
     /// As written.

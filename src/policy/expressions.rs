@@ -215,12 +215,20 @@ impl Expressions {
 
     /// Whether any of them reads the object, or a container, as it was written.
     pub(super) fn read_object(&self) -> bool {
+        self.any(Expression::reads_object)
+    }
+
+    /// Whether any of them reads the whole config of an image.
+    pub(super) fn read_document(&self) -> bool {
+        self.any(Expression::reads_document)
+    }
+
+    fn any(&self, holds: impl Fn(&Expression) -> bool) -> bool {
         let named = self.conditions.iter().chain(&self.variables).map(|(_, expression)| expression);
         let annotations = self.annotations.iter().map(|annotation| &annotation.expression);
-        named.chain(annotations).any(Expression::reads_object)
+        named.chain(annotations).any(&holds)
             || self.validations.iter().any(|validation| {
-                validation.expression.reads_object()
-                    || validation.message_expression.as_ref().is_some_and(Expression::reads_object)
+                holds(&validation.expression) || validation.message_expression.as_ref().is_some_and(&holds)
             })
     }
 

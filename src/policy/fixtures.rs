@@ -3,14 +3,14 @@
 use super::{Fact, Namespace, PolicyDocument, PolicyError, PolicySet, Subject, Verdict};
 use crate::{
     image::{
-        AuthKind, Digest, Freshness, ImageConfig, MediaType, PlatformImage, ResolvedImage, Unresolved,
-        UnresolvedKind,
+        AuthKind, Digest, Freshness, ImageConfig, MediaType, PlatformImage, ResolvedImage, TextMap,
+        Unresolved, UnresolvedKind,
     },
     workload::Workload,
     yaml,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// A policy of the cluster with this `spec`, in YAML.
 pub(super) fn cluster_policy(name: &str, spec: &str) -> PolicyDocument {
@@ -81,11 +81,11 @@ pub(super) fn platform(name: &str, config: &Value) -> PlatformImage {
         platform: Some(name.parse().unwrap()),
         manifest_digest: Digest::sha256(name.as_bytes()),
         media_type: MediaType::OciManifest,
-        annotations: BTreeMap::new(),
+        annotations: TextMap::default(),
         layer_sizes: vec![1024, 2048],
         config_digest: Digest::sha256(&bytes),
         config: ImageConfig::parse(&bytes).unwrap(),
-        raw_config: bytes.as_slice().into(),
+        raw_config: Some(bytes.as_slice().into()),
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) fn image(platforms: Vec<PlatformImage>) -> ResolvedImage {
         reference: "docker.io/library/app:1".parse().unwrap(),
         digest: Digest::sha256(b"index"),
         media_type: MediaType::OciIndex,
-        index_annotations: BTreeMap::new(),
+        index_annotations: TextMap::default(),
         available: platforms.iter().filter_map(|platform| platform.platform.clone()).collect(),
         platforms: platforms.into_iter().map(Arc::new).collect(),
         freshness: Freshness::Fetched,

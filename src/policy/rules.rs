@@ -61,10 +61,10 @@ pub(super) trait ImageRule: Debug + Send + Sync {
 pub(super) struct Seen<'a> {
     pub(super) image: &'a ResolvedImage,
     pub(super) platform: &'a PlatformImage,
-    pub(super) effective: EffectiveContainer,
+    pub(super) effective: EffectiveContainer<'a>,
     pub(super) now: jiff::Timestamp,
     workload: &'a Workload,
-    alone: OnceCell<EffectiveContainer>,
+    alone: OnceCell<EffectiveContainer<'a>>,
 }
 
 /// A policy's rules.
@@ -146,7 +146,7 @@ impl<'a> Seen<'a> {
     }
 
     /// The container as it will be, or as the image alone would have it.
-    pub(super) fn by(&self, source: Source) -> &EffectiveContainer {
+    pub(super) fn by(&self, source: Source) -> &EffectiveContainer<'a> {
         match source {
             Source::Effective => &self.effective,
             Source::Image => {

@@ -41,6 +41,7 @@ pub struct PolicySet {
     pub(super) policies: Vec<Policy>,
     pub(super) index: Index,
     reads_object: bool,
+    reads_document: bool,
     pub(super) exceptions: Vec<Exception>,
     pub(super) parameters: Parameters,
     pub(super) defaults: Defaults,
@@ -155,6 +156,7 @@ impl PolicySet {
         }
         set.index = Index::new(set.policies.iter().map(|policy| &policy.selector));
         set.reads_object = set.policies.iter().any(|policy| policy.expressions.read_object());
+        set.reads_document = set.policies.iter().any(|policy| policy.expressions.read_document());
         (set, refused)
     }
 
@@ -250,6 +252,12 @@ impl PolicySet {
     #[must_use]
     pub fn reads_object(&self) -> bool {
         self.reads_object
+    }
+
+    /// Whether any expression reads the whole config of an image (`image.document`).
+    #[must_use]
+    pub fn reads_document(&self) -> bool {
+        self.reads_document
     }
 
     /// Whether any policy may be for this use.

@@ -5,7 +5,7 @@ use crate::{
     credential::{Access, Credentials},
     image::{
         AuthKind, Digest, Document, Freshness, ImageConfig, MediaType, Platform, PlatformFilter,
-        PlatformImage, Reference, ResolvedImage, Unresolved, UnresolvedKind,
+        PlatformImage, Reference, ResolvedImage, TextMap, Unresolved, UnresolvedKind,
     },
     review::{FindCredentials, ResolveImage},
     workload::Workload,
@@ -111,7 +111,7 @@ fn resolved(reference: &Reference, fixture: &ImageFixture) -> Result<Result<Reso
             None => first.manifest_digest.clone(),
         },
         media_type: if is_index { MediaType::OciIndex } else { MediaType::OciManifest },
-        index_annotations: if is_index { fixture.annotations.clone() } else { BTreeMap::new() },
+        index_annotations: if is_index { fixture.annotations.iter().collect() } else { TextMap::default() },
         available: platforms.iter().filter_map(|image| image.platform.clone()).collect(),
         platforms,
         freshness: Freshness::Fetched,
@@ -141,11 +141,11 @@ fn one_platform(fixture: &ImageFixture) -> Result<PlatformImage> {
         platform: Some(platform),
         manifest_digest: Digest::sha256(manifest.as_bytes()),
         media_type: read.media_type,
-        annotations: read.annotations,
+        annotations: read.annotations.into_iter().collect(),
         layer_sizes: read.layers.iter().map(|layer| layer.size).collect(),
         config_digest,
         config,
-        raw_config: raw.as_slice().into(),
+        raw_config: Some(raw.as_slice().into()),
     })
 }
 

@@ -11,14 +11,15 @@
 use super::{
     Lookup, LookupObserver, RateLimit,
     content::{Child, Content},
+    recent::{Amount, Recent, Weigh},
     source::{Fingerprints, Source},
 };
-use crate::image::{Digest, Unresolved, UnresolvedKind};
-use moka::{Expiry, future::Cache, notification::RemovalCause};
+use crate::image::{Digest, Unresolved, UnresolvedKind, memory};
+use moka::{Expiry, future::Cache};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{self, Duration},
 };
@@ -31,8 +32,8 @@ const ACCESS_LIFE: Duration = Duration::from_secs(150);
 const CHILD_LIFE: Duration = Duration::from_hours(1);
 /// How much longer it is believed what a tag points to, where few requests are left.
 const SPARING: u32 = 10;
-/// What a claim or a failure takes, its place in the cache included, in bytes.
-const RECORD: u32 = 300;
+/// What a failure takes, its place in the cache included, in bytes.
+const FAILURE: u32 = 500;
 
 /// What is looked up: in a source's repository.
 #[derive(Clone, Debug)]
@@ -78,13 +79,16 @@ pub struct CacheSize {
 
 /// The caches of a [`Registry`](super::Registry).
 pub(super) struct Caches {
-    content: Cache<Digest, Arc<Content>>,
-    claims: Cache<u128, Claim>,
+    content: Recent<Arc<Content>>,
+    claims: Recent<Claim>,
+    /// Where somebody has read something: see [`Self::was_read`].
+    traces: Recent<Trace>,
     failures: Cache<u128, Unresolved>,
     fingerprints: Fingerprints,
     tag_life: Duration,
     stale_limit: Duration,
-    evictions: Arc<AtomicU64>,
+    /// Whether images are kept with their whole config.
+    documents: AtomicBool,
     observer: Option<LookupObserver>,
 }
 
@@ -94,6 +98,7 @@ pub(super) struct Bounds {
     pub(super) bytes: u64,
     pub(super) tag_life: Duration,
     pub(super) stale_limit: Duration,
+    pub(super) documents: bool,
 }
 
 impl Wanted {
@@ -129,48 +134,40 @@ impl Claim {
 
 impl Caches {
     pub(super) fn new(bounds: Bounds, observer: Option<LookupObserver>) -> Self {
-        let Bounds { bytes, tag_life, stale_limit } = bounds;
-        let evictions = Arc::new(AtomicU64::new(0));
-        let evicted = Arc::clone(&evictions);
-        // An image has about three claims, and few fail.
-        let (claims, failures) = (bytes / 4, bytes / 32);
-        let longest = (2 * CHILD_LIFE).max(2 * SPARING * tag_life).max(stale_limit);
+        let Bounds { bytes, tag_life, stale_limit, documents } = bounds;
+        // An image has two claims for each who reads it, and few fail.
+        let (claims, traces, failures) = (bytes / 4, bytes / 32, bytes / 32);
+        let failed = Cache::builder().max_capacity(failures).weigher(|_, _| FAILURE).expire_after(ByKind);
         Self {
-            content: Cache::builder()
-                .max_capacity(bytes - claims - failures)
-                .weigher(|_, content: &Arc<Content>| weight(content))
-                .eviction_listener(move |_, _, cause| {
-                    if cause == RemovalCause::Size {
-                        evicted.fetch_add(1, Ordering::Relaxed);
-                    }
-                })
-                .build(),
-            claims: Cache::builder()
-                .max_capacity(claims)
-                .weigher(|_, _| RECORD)
-                .time_to_live(longest)
-                .build(),
-            failures: Cache::builder()
-                .max_capacity(failures)
-                .weigher(|_, _| RECORD)
-                .expire_after(ByKind)
-                .build(),
+            content: Recent::new(bytes - claims - traces - failures),
+            claims: Recent::new(claims),
+            traces: Recent::new(traces),
+            failures: failed.build(),
             fingerprints: Fingerprints::default(),
             tag_life,
             stale_limit,
-            evictions,
+            documents: AtomicBool::new(documents),
             observer,
         }
     }
 
     /// How much is kept.
     pub(super) fn size(&self) -> CacheSize {
-        CacheSize {
-            documents: self.content.entry_count(),
-            bytes: self.content.weighted_size(),
-            claims: self.claims.entry_count(),
-            evictions: self.evictions.load(Ordering::Relaxed),
+        let Amount { entries: documents, bytes, evicted: evictions } = self.content.amount();
+        CacheSize { documents, bytes, claims: self.claims.amount().entries, evictions }
+    }
+
+    /// From now on, images are kept with their whole config; one that was kept without it is not known any more.
+    pub(super) fn keep_documents(&self) {
+        // Hardly ever does this change anything: a write would take the line from all other processors.
+        if !self.keeps_documents() {
+            self.documents.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether images are kept with their whole config.
+    pub(super) fn keeps_documents(&self) -> bool {
+        self.documents.load(Ordering::Relaxed)
     }
 
     /// Tells of a lookup.
@@ -180,10 +177,11 @@ impl Caches {
         }
     }
 
-    /// Under which a flight for `wanted` is known. A mirror's is not the registry's, and the same digest with another
-    /// declared size is another one.
+    /// Under which a flight for `wanted` is known. A mirror's is not the registry's, the same digest with another
+    /// declared size is another one, and so is one that brings the whole config.
     pub(super) fn flight(&self, source: &Source, wanted: &Wanted) -> u128 {
-        self.fingerprints.of((self.key(source, wanted), &source.endpoint.base, wanted.size()))
+        let documents = self.keeps_documents();
+        self.fingerprints.of((self.key(source, wanted), &source.endpoint.base, wanted.size(), documents))
     }
 
     /// Under which a claim is known: these credentials, for this repository.
@@ -204,12 +202,12 @@ impl Caches {
 
     /// Whether somebody has read a digest in the repository of `source`.
     pub(super) fn was_read(&self, source: &Source, digest: &Digest) -> bool {
-        self.claims.contains_key(&self.trace(source, digest))
+        self.traces.get(self.trace(source, digest)).is_some()
     }
 
     /// What `source` was told of `wanted`, however long ago.
-    pub(super) async fn claim(&self, source: &Source, wanted: &Wanted) -> Option<Claim> {
-        self.claims.get(&self.key(source, wanted)).await
+    pub(super) fn claim(&self, source: &Source, wanted: &Wanted) -> Option<Claim> {
+        self.claims.get(self.key(source, wanted))
     }
 
     /// How far a claim to `wanted` may be believed.
@@ -237,37 +235,33 @@ impl Caches {
     }
 
     /// What is known of a digest. Only for a caller who has a claim, or to spare one who is asking for it.
-    pub(super) async fn content(&self, digest: &Digest, wanted: &Wanted) -> Option<Arc<Content>> {
-        self.content.get(digest).await.filter(|content| wanted.fits(content))
+    pub(super) fn content(&self, digest: &Digest, wanted: &Wanted) -> Option<Arc<Content>> {
+        let found = self.content.get(self.fingerprints.of(digest))?;
+        (found.digest == *digest && wanted.fits(&found) && (found.is_whole() || !self.keeps_documents()))
+            .then_some(found)
     }
 
     /// Keeps content.
-    pub(super) async fn keep(&self, content: &Arc<Content>) {
-        self.content.insert(content.digest.clone(), Arc::clone(content)).await;
+    pub(super) fn keep(&self, content: &Arc<Content>) {
+        self.content.insert(self.fingerprints.of(&content.digest), Arc::clone(content));
     }
 
     /// Notes that the registry has just told `source` that `wanted` is `digest`. `left`: what is left of its limit on
     /// requests.
-    pub(super) async fn note(
-        &self,
-        source: &Source,
-        wanted: &Wanted,
-        digest: &Digest,
-        left: Option<RateLimit>,
-    ) {
+    pub(super) fn note(&self, source: &Source, wanted: &Wanted, digest: &Digest, left: Option<RateLimit>) {
         let patience = if left.is_some_and(RateLimit::is_scarce) { SPARING } else { 1 };
         let claim = Claim { digest: digest.clone(), told: Instant::now(), patience };
         if let Wanted::Tag(_) = wanted {
             let digest = Wanted::Digest(digest.clone());
-            self.claims.insert(self.key(source, &digest), claim.clone()).await;
+            self.claims.insert(self.key(source, &digest), claim.clone());
         }
-        self.claims.insert(self.trace(source, digest), claim.clone()).await;
-        self.claims.insert(self.key(source, wanted), claim).await;
+        self.traces.insert(self.trace(source, digest), Trace);
+        self.claims.insert(self.key(source, wanted), claim);
     }
 
     /// Takes a claim back: the registry says that it does not hold.
-    pub(super) async fn revoke(&self, source: &Source, wanted: &Wanted) {
-        self.claims.invalidate(&self.key(source, wanted)).await;
+    pub(super) fn revoke(&self, source: &Source, wanted: &Wanted) {
+        self.claims.remove(self.key(source, wanted));
     }
 
     /// A failure that is too fresh to ask again.
@@ -283,9 +277,27 @@ impl Caches {
     }
 }
 
-/// With what the cache adds to an entry.
-fn weight(content: &Arc<Content>) -> u32 {
-    u32::try_from(content.memory()).unwrap_or(u32::MAX).saturating_add(RECORD)
+/// That somebody has read something somewhere.
+#[derive(Clone, Copy, Debug)]
+struct Trace;
+
+impl Weigh for Trace {
+    fn weight(&self) -> u64 {
+        0
+    }
+}
+
+impl Weigh for Claim {
+    fn weight(&self) -> u64 {
+        // Content has the same digest, but may be gone.
+        memory::text(self.digest.hex()) as u64
+    }
+}
+
+impl Weigh for Arc<Content> {
+    fn weight(&self) -> u64 {
+        self.memory() as u64
+    }
 }
 
 /// How long a failure is told again without asking.
@@ -294,8 +306,11 @@ fn life(failure: &Unresolved) -> Duration {
     let seconds = match failure.kind {
         // A lack of time is the asker's own.
         Kind::Timeout => 0,
-        // Never longer than the registry itself says.
-        Kind::RateLimited { retry_after_seconds } => retry_after_seconds.unwrap_or(5).min(10),
+        // Never longer than the registry itself says, of whose time begun seconds may be over already. Nobody asks it
+        // before that either way.
+        Kind::RateLimited { retry_after_seconds } => {
+            retry_after_seconds.map_or(5, |seconds| seconds.saturating_sub(1)).min(10)
+        }
         // Somebody mends these at this moment, and waits: an image is pushed, a secret written, a setting changed.
         Kind::NotFound | Kind::Denied | Kind::Unreachable | Kind::Tls | Kind::ServerError => 3,
         Kind::Misconfigured | Kind::AddressRefused | Kind::RegistryRefused | Kind::InvalidReference => 1,

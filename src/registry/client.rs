@@ -35,22 +35,27 @@ impl Client {
         self.fetch.caches.size()
     }
 
+    /// From now on, images are kept with their whole config.
+    pub(super) fn keep_documents(&self) {
+        self.caches().keep_documents();
+    }
+
     fn caches(&self) -> &Caches {
         &self.fetch.caches
     }
 
     /// Whether `source` can be told of `wanted` without asking the registry.
-    pub(super) async fn knows(&self, source: &Source, wanted: &Wanted) -> bool {
-        let Some(claim) = self.caches().claim(source, wanted).await else { return false };
+    pub(super) fn knows(&self, source: &Source, wanted: &Wanted) -> bool {
+        let Some(claim) = self.caches().claim(source, wanted) else { return false };
         self.caches().standing(&claim, wanted) != Standing::Old
-            && self.caches().content(&claim.digest, wanted).await.is_some()
+            && self.caches().content(&claim.digest, wanted).is_some()
     }
 
     /// What is `wanted`, asked for where it is not known.
     pub(super) async fn content(&self, source: &Source, wanted: &Wanted, deadline: Instant) -> Found {
-        let claim = self.caches().claim(source, wanted).await;
+        let claim = self.caches().claim(source, wanted);
         if let Some(claim) = &claim
-            && let Some(content) = self.caches().content(&claim.digest, wanted).await
+            && let Some(content) = self.caches().content(&claim.digest, wanted)
         {
             let (standing, age) = (self.caches().standing(claim, wanted), claim.age());
             if standing == Standing::Aging {
@@ -105,7 +110,7 @@ impl Client {
             if let Err(failure) = &found {
                 fetch.caches.keep_failure(key, failure).await;
                 if matches!(failure.kind, UnresolvedKind::Denied | UnresolvedKind::NotFound) {
-                    fetch.caches.revoke(&source, &wanted).await;
+                    fetch.caches.revoke(&source, &wanted);
                 }
             }
             found
@@ -119,7 +124,7 @@ impl Client {
         wanted: &Wanted,
         failure: &Arc<Unresolved>,
     ) -> Option<(Arc<Content>, Freshness)> {
-        let claim = self.caches().claim(source, wanted).await?;
+        let claim = self.caches().claim(source, wanted)?;
         if !self.caches().may_be_stale(&claim) {
             return None;
         }

@@ -2,9 +2,9 @@
 
 use crate::image::{
     Descriptor, Digest, Document, ImageConfig, Index, InvalidDocument, MediaType, Platform, PlatformImage,
-    memory,
+    TextMap, memory,
 };
-use std::{collections::BTreeMap, mem::size_of, sync::Arc};
+use std::{mem::size_of, sync::Arc};
 
 /// A document that was verified and read.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) enum Known {
 #[derive(Debug)]
 pub(super) struct KnownIndex {
     pub(super) media_type: MediaType,
-    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) annotations: TextMap,
     /// How many entries it has, runnable or not.
     pub(super) listed: usize,
     /// Those that a node could run.
@@ -70,7 +70,7 @@ pub(super) struct Unfinished {
     digest: Digest,
     length: u64,
     media_type: MediaType,
-    annotations: BTreeMap<String, String>,
+    annotations: TextMap,
     layer_sizes: Vec<u64>,
     pub(super) config: Descriptor,
 }
@@ -92,7 +92,7 @@ impl Served {
                     digest,
                     length,
                     media_type: manifest.media_type,
-                    annotations: manifest.annotations,
+                    annotations: manifest.annotations.into_iter().collect(),
                     layer_sizes: manifest.layers.iter().map(|layer| layer.size).collect(),
                     config: manifest.config,
                 })),
@@ -107,7 +107,8 @@ impl Unfinished {
     }
 
     /// With its config, which was verified as well.
-    pub(super) fn with(self, config: ImageConfig, raw: &[u8]) -> Content {
+    /// The whole of it is kept if `raw` is given.
+    pub(super) fn with(self, config: ImageConfig, raw: Option<&[u8]>) -> Content {
         let image = PlatformImage {
             platform: config.platform(),
             manifest_digest: self.digest.clone(),
@@ -116,7 +117,7 @@ impl Unfinished {
             layer_sizes: self.layer_sizes,
             config_digest: self.config.digest,
             config,
-            raw_config: raw.into(),
+            raw_config: raw.map(Into::into),
         };
         let known = Known::Image { image: Arc::new(image), inline: self.config.data.is_some() };
         Content { digest: self.digest, length: self.length, known }
@@ -124,6 +125,14 @@ impl Unfinished {
 }
 
 impl Content {
+    /// Whether nothing of it was left out.
+    pub(super) fn is_whole(&self) -> bool {
+        match &self.known {
+            Known::Image { image, .. } => image.raw_config.is_some(),
+            Known::Index(_) | Known::Artifact(_) => true,
+        }
+    }
+
     /// Roughly the bytes of memory that it takes.
     pub(super) fn memory(&self) -> usize {
         let known = match &self.known {
@@ -166,7 +175,7 @@ impl From<Index> for KnownIndex {
         Self {
             leaves: leaves.collect(),
             media_type: index.media_type,
-            annotations: index.annotations,
+            annotations: index.annotations.into_iter().collect(),
             listed,
         }
     }

@@ -45,6 +45,8 @@ pub(super) fn from_answer(answer: &Incoming, tried: &str) -> Unresolved {
     let unknown = matches!(code, "MANIFEST_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UNKNOWN");
     let (kind, detail) = match status.as_u16() {
         429 => rate_limited(&said, &answer.headers),
+        // As it is read where the host is asked (`weather`): it is there, and says when to come back.
+        503 if retry_after(&answer.headers).is_some() => rate_limited(&said, &answer.headers),
         _ if code == "TOOMANYREQUESTS" => rate_limited(&said, &answer.headers),
         404 => (UnresolvedKind::NotFound, format!("{said}: {}", not_found(code))),
         400 | 401 | 403 if unknown => (UnresolvedKind::NotFound, format!("{said}: {}", not_found(code))),

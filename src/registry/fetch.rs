@@ -64,14 +64,14 @@ impl Fetch {
             }
             let proof = self.prove(source, wanted, &content, claim.is_some(), deadline).await?;
             if let Proof::Given(left) = proof {
-                self.caches.note(source, wanted, &content.digest, left).await;
+                self.caches.note(source, wanted, &content.digest, left);
                 self.caches.tell(Lookup::Revalidated);
                 return Ok((content, Freshness::Revalidated));
             }
         }
         let (content, left) = self.fetch(source, wanted, claim.as_ref(), deadline).await?;
-        self.caches.keep(&content).await;
-        self.caches.note(source, wanted, &content.digest, left).await;
+        self.caches.keep(&content);
+        self.caches.note(source, wanted, &content.digest, left);
         Ok((content, Freshness::Fetched))
     }
 
@@ -87,15 +87,16 @@ impl Fetch {
         was_told: bool,
     ) -> Option<Arc<Content>> {
         if (was_told || self.caches.was_read(source, digest))
-            && let Some(content) = self.caches.content(digest, wanted).await
+            && let Some(content) = self.caches.content(digest, wanted)
         {
             return Some(content);
         }
-        let (content, told) = self.shared.as_ref()?.content(source, digest).await;
+        let (content, told) =
+            self.shared.as_ref()?.content(source, digest, self.caches.keeps_documents()).await;
         self.caches.tell(told);
         let content = Arc::new(content?);
-        self.caches.keep(&content).await;
-        self.caches.content(digest, wanted).await
+        self.caches.keep(&content);
+        self.caches.content(digest, wanted)
     }
 
     /// Asks by HEAD whether `source` may read content that is known: that counts towards nobody's limit (Docker Hub's
@@ -185,7 +186,7 @@ impl Fetch {
         };
         let digest = wanted.digest().cloned().unwrap_or_else(|| Digest::sha256(&body));
         if claim.is_some_and(|claim| claim.digest == digest)
-            && let Some(content) = self.caches.content(&digest, wanted).await
+            && let Some(content) = self.caches.content(&digest, wanted)
         {
             return Ok((content, left));
         }
@@ -209,7 +210,8 @@ impl Fetch {
         deadline: Instant,
     ) -> Result<Arc<Content>, Unresolved> {
         let (config, raw) = self.config(source, &image.config, deadline).await?;
-        let content = Arc::new(image.with(config, &raw));
+        let kept = self.caches.keeps_documents().then_some(&*raw);
+        let content = Arc::new(image.with(config, kept));
         if let Some(shared) = &self.shared {
             shared.keep(source, &content, manifest, Some(&raw));
         }

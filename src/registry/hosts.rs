@@ -140,7 +140,7 @@ impl Hosts {
     ///
     /// # Errors
     /// A text, if the domain makes no URL (a port beyond 65535).
-    pub(super) fn endpoints(&self, domain: &str, by_digest: bool) -> Result<Vec<Endpoint>, String> {
+    pub(super) fn endpoints(&self, domain: &str, by_digest: bool) -> Result<Vec<Arc<Endpoint>>, String> {
         let own = if domain == "docker.io" { DOCKER_HUB } else { domain };
         let own =
             || Url::parse(&format!("https://{own}/v2/")).map_err(|e| format!("{domain} makes no URL: {e}"));
@@ -149,37 +149,24 @@ impl Hosts {
         let mirrors = mirrors.filter(|host| host.can_pull && (host.can_resolve || by_digest));
         let registry = file.map_or_else(Server::default, |file| file.server.clone());
         let places = mirrors.map(|mirror| (mirror, false)).chain([(&registry, true)]);
-        let mut endpoints: Vec<Endpoint> = Vec::new();
+        let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
         for (Server { base, profile, limits, headers, .. }, is_registry) in places {
             let base = base.clone().map_or_else(own, Ok)?;
             let host = authority(&base);
             let is_own = host == domain || (domain == "docker.io" && host == DOCKER_HUB);
             // A table for the registry itself says how it is reached; it is not asked twice.
             if endpoints.iter().all(|before| before.base != base) {
-                endpoints.push(Endpoint {
+                endpoints.push(Arc::new(Endpoint {
                     base,
                     profile: profile.clone(),
                     limits: *limits,
                     namespace: (!is_own).then(|| domain.to_owned()),
                     trusted: is_registry || is_own,
                     headers: headers.clone(),
-                });
+                }));
             }
         }
         Ok(endpoints)
-    }
-
-    /// What `reference` is called at its mirrors, by their host and port. A host that no reference can name (no
-    /// dot, no port) is left out.
-    pub(super) fn at_mirrors(&self, reference: &Reference) -> Vec<(String, Reference)> {
-        let endpoints = self.endpoints(reference.domain(), reference.digest().is_some());
-        let mirrors = endpoints.into_iter().flatten().filter(|endpoint| !endpoint.trusted);
-        let called = |mirror: Endpoint| {
-            let host = authority(&mirror.base);
-            let called: Reference = format!("{host}/{}", reference.path()).parse().ok()?;
-            (called.domain() == host).then_some((host, called))
-        };
-        mirrors.filter_map(called).collect()
     }
 
     /// How `url` is connected to and how much is asked of it, when an exchange with `via` leads there: as its
@@ -214,6 +201,18 @@ impl Hosts {
         let names = underscored.into_iter().chain([domain.to_owned(), DEFAULT_FOLDER.to_owned()]);
         names.into_iter().find_map(|name| self.files.get(&name))
     }
+}
+
+/// What `reference` is called at the mirrors among `endpoints`, by their host and port. A host that no reference can
+/// name (no dot, no port) is left out.
+pub(super) fn at_mirrors(reference: &Reference, endpoints: &[Arc<Endpoint>]) -> Vec<(String, Reference)> {
+    let mirrors = endpoints.iter().filter(|endpoint| !endpoint.trusted);
+    let called = |mirror: &Arc<Endpoint>| {
+        let host = authority(&mirror.base);
+        let called: Reference = format!("{host}/{}", reference.path()).parse().ok()?;
+        (called.domain() == host).then_some((host, called))
+    };
+    mirrors.filter_map(called).collect()
 }
 
 /// Host and port of a URL as people write them: the port only if it is not the scheme's own.

@@ -105,7 +105,12 @@ pub enum Lookup {
         age: Duration,
     },
     /// The cache that replicas share was asked.
-    Shared(SharedLookup),
+    Shared {
+        /// What came of it.
+        outcome: SharedLookup,
+        /// What was read, in bytes.
+        bytes: u64,
+    },
 }
 
 /// What the cache that replicas share had to say.
@@ -205,6 +210,20 @@ mod tests {
         ];
         for (name, url, expected) in rows {
             assert_eq!(shown(&url.parse().expect("a URL")), expected, "{name}");
+        }
+    }
+}
+
+impl SharedLookup {
+    /// A stable name for metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Poisoned => "poisoned",
         }
     }
 }

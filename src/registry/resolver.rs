@@ -9,7 +9,8 @@ use super::{
     cache::Wanted,
     client::Client,
     error::{deadline as deadline_passed, failure},
-    hosts::{Endpoint, authority},
+    hosts::{Endpoint, Hosts, at_mirrors, authority},
+    recent::{Recent, Weigh},
     registries::Registries,
     source::{Fingerprints, Source},
     transport::Transport,
@@ -24,6 +25,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// Most credentials that are tried for one image.
 const CREDENTIALS_LIMIT: usize = 5;
+/// Memory for where registries are asked, in bytes; whoever writes a Pod can name any.
+const PLACES: u64 = 4 << 20;
 
 /// Resolves references.
 pub(super) struct Resolver {
@@ -31,15 +34,39 @@ pub(super) struct Resolver {
     transport: Arc<Transport>,
     client: Client,
     identities: Fingerprints,
+    places: Recent<Places>,
+}
+
+/// Where a registry is asked, as the settings of hosts had it.
+#[derive(Clone)]
+struct Places {
+    hosts: Arc<Hosts>,
+    endpoints: Arc<[Arc<Endpoint>]>,
+}
+
+impl Weigh for Places {
+    fn weight(&self) -> u64 {
+        1000 * self.endpoints.len() as u64
+    }
 }
 
 impl Resolver {
     pub(super) fn new(registries: Registries, transport: Arc<Transport>, client: Client) -> Self {
-        Self { registries, transport, client, identities: Fingerprints::default() }
+        Self {
+            registries,
+            transport,
+            client,
+            identities: Fingerprints::default(),
+            places: Recent::new(PLACES),
+        }
     }
 
     pub(super) fn cache_size(&self) -> CacheSize {
         self.client.size()
+    }
+
+    pub(super) fn keep_documents(&self) {
+        self.client.keep_documents();
     }
 
     pub(super) fn reload(&self) -> Result<bool, SettingsError> {
@@ -51,7 +78,19 @@ impl Resolver {
     }
 
     pub(super) fn at_mirrors(&self, reference: &Reference) -> Vec<(String, Reference)> {
-        self.transport.hosts().at_mirrors(reference)
+        self.endpoints(reference).map_or_else(|_| Vec::new(), |places| at_mirrors(reference, &places))
+    }
+
+    /// Where `reference` is asked, in order. Remembered, for every Pod of every image needs it.
+    fn endpoints(&self, reference: &Reference) -> Result<Arc<[Arc<Endpoint>]>, String> {
+        let (domain, by_digest) = (reference.domain(), reference.digest().is_some());
+        let (key, hosts) = (self.identities.of((domain, by_digest)), self.transport.hosts());
+        if let Some(known) = self.places.get(key).filter(|known| Arc::ptr_eq(&known.hosts, &hosts)) {
+            return Ok(known.endpoints);
+        }
+        let endpoints: Arc<[_]> = hosts.endpoints(domain, by_digest)?.into();
+        self.places.insert(key, Places { hosts, endpoints: Arc::clone(&endpoints) });
+        Ok(endpoints)
     }
 
     pub(super) async fn resolve(
@@ -65,8 +104,8 @@ impl Resolver {
         self.registries
             .check(reference)
             .map_err(|why| failure(UnresolvedKind::RegistryRefused, domain, why))?;
-        let endpoints = self.transport.hosts().endpoints(domain, reference.digest().is_some());
-        let endpoints = endpoints.map_err(|why| failure(UnresolvedKind::Misconfigured, domain, why))?;
+        let endpoints =
+            self.endpoints(reference).map_err(|why| failure(UnresolvedKind::Misconfigured, domain, why))?;
         let mut of_mirrors = String::new();
         for (nth, endpoint) in endpoints.iter().enumerate() {
             let is_last = nth + 1 == endpoints.len();
@@ -96,7 +135,7 @@ impl Resolver {
         reference: &Reference,
         platforms: &PlatformFilter,
         access: &Access,
-        endpoints: &[Endpoint],
+        endpoints: &[Arc<Endpoint>],
         failed: Unresolved,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         if !failed.kind.is_outage() || !self.client.allows_stale() {
@@ -120,13 +159,14 @@ impl Resolver {
         &self,
         reference: &Reference,
         credentials: &[Credentials],
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
     ) -> Vec<Source> {
         let mut tries: Vec<_> = credentials.iter().take(CREDENTIALS_LIMIT).map(Some).collect();
         if tries.is_empty() {
             tries.push(None);
         }
-        let source = |credentials| Source::new(endpoint.clone(), reference, credentials, &self.identities);
+        let source =
+            |credentials| Source::new(Arc::clone(endpoint), reference, credentials, &self.identities);
         tries.into_iter().map(source).collect()
     }
 
@@ -135,17 +175,16 @@ impl Resolver {
         reference: &Reference,
         platforms: &PlatformFilter,
         credentials: &[Credentials],
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         deadline: Instant,
     ) -> Result<Arc<ResolvedImage>, Unresolved> {
         let wanted = wanted(reference);
         let mut sources = self.sources(reference, credentials, endpoint);
         // Those that were seen to read the image a moment ago need no other to fail first.
-        for at in 0..sources.len() {
-            if self.client.knows(&sources[at], &wanted).await {
-                sources[..=at].rotate_right(1);
-                break;
-            }
+        if sources.len() > 1
+            && let Some(at) = sources.iter().position(|source| self.client.knows(source, &wanted))
+        {
+            sources[..=at].rotate_right(1);
         }
         let (count, mut denied) = (sources.len(), None);
         for source in sources {

@@ -95,17 +95,25 @@ impl Shared {
         Ok(own)
     }
 
-    /// The document of a digest, verified, if it is there; and what was found.
-    pub(super) async fn content(&self, source: &Source, digest: &Digest) -> (Option<Content>, Lookup) {
-        let (content, told) = match self.read(source, digest).await {
-            Err(told) => (None, told),
+    /// The document of a digest, verified, if it is there (an image's with its whole config where that is `kept`); and
+    /// what was found.
+    pub(super) async fn content(
+        &self,
+        source: &Source,
+        digest: &Digest,
+        kept: bool,
+    ) -> (Option<Content>, Lookup) {
+        let value = self.read(source, digest).await;
+        let bytes = value.as_ref().map_or(0, |value| value.len() as u64);
+        let (content, outcome) = match value {
+            Err(failed) => (None, failed),
             Ok(value) if value.is_empty() => (None, SharedLookup::Miss),
-            Ok(value) => match unpack(digest, &value) {
+            Ok(value) => match unpack(digest, &value, kept) {
                 None => (None, SharedLookup::Poisoned),
                 content => (content, SharedLookup::Hit),
             },
         };
-        (content, Lookup::Shared(told))
+        (content, Lookup::Shared { outcome, bytes })
     }
 
     async fn read(&self, source: &Source, digest: &Digest) -> Result<Vec<u8>, SharedLookup> {
@@ -209,7 +217,7 @@ fn pack(content: &Content, document: &[u8], config: Option<&[u8]>) -> Option<Vec
 }
 
 /// None for what is not the document of this digest.
-fn unpack(digest: &Digest, value: &[u8]) -> Option<Content> {
+fn unpack(digest: &Digest, value: &[u8], kept: bool) -> Option<Content> {
     let (head, rest) = value.split_first_chunk::<HEAD>()?;
     let (document, config) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*head)).ok()?)?;
     if !digest.matches(document) {
@@ -221,7 +229,7 @@ fn unpack(digest: &Digest, value: &[u8]) -> Option<Content> {
             let descriptor = &image.config;
             let is_right = descriptor.size == config.len() as u64 && descriptor.digest.matches(config);
             let parsed = ImageConfig::parse(config).ok().filter(|_| is_right)?;
-            Some(image.with(parsed, config))
+            Some(image.with(parsed, kept.then_some(config)))
         }
     }
 }

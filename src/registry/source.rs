@@ -13,6 +13,7 @@ use reqwest::header::HeaderValue;
 use std::{
     fmt,
     hash::{BuildHasher, Hash, RandomState},
+    sync::Arc,
 };
 
 /// Tells credentials apart without being one: a keyed hash, whose key lives as long as the process.
@@ -39,7 +40,7 @@ impl fmt::Display for Identity {
 /// One repository, asked with one set of credentials.
 #[derive(Clone)]
 pub(super) struct Source {
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: Arc<Endpoint>,
     /// The registry's domain, as the reference writes it.
     pub(super) domain: String,
     /// The repository's path.
@@ -51,7 +52,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(
-        endpoint: Endpoint,
+        endpoint: Arc<Endpoint>,
         reference: &Reference,
         credentials: Option<&Credentials>,
         identities: &Fingerprints,

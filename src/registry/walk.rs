@@ -10,14 +10,11 @@ use super::{
     source::Source,
 };
 use crate::image::{
-    Digest, Freshness, MediaType, Platform, PlatformFilter, PlatformImage, Reference, ResolvedImage,
+    Digest, Freshness, MediaType, Platform, PlatformFilter, PlatformImage, Reference, ResolvedImage, TextMap,
     Unresolved, UnresolvedKind,
 };
 use futures_util::future::try_join_all;
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 use tokio::time::Instant;
 
 /// Most indexes on the way from the reference to a manifest.
@@ -58,7 +55,7 @@ impl Walk<'_> {
             reference: reference.clone(),
             digest: root.digest.clone(),
             media_type: media_type.clone(),
-            index_annotations: BTreeMap::new(),
+            index_annotations: TextMap::default(),
             available: Vec::new(),
             platforms: Vec::new(),
             freshness: freshness.clone(),

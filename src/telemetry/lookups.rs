@@ -24,6 +24,8 @@ pub struct LookedUp {
     pub outcome: &'static str,
     /// For how long the registry has not been asked, where a document was served that was not asked about now.
     pub age: Option<Duration>,
+    /// What was read from another process, in bytes.
+    pub bytes: u64,
 }
 
 /// What the cache in memory holds.
@@ -39,10 +41,17 @@ pub struct Kept {
     pub evictions: u64,
 }
 
+const MEMORY: &str = "memory";
+const HIT: &str = "hit";
+
 /// The metrics of lookups.
 pub(super) struct Lookups {
     outcomes: Family<Labels, Counter>,
+    /// Of `outcomes` and `ages`: a review has one for each document, and they need not be found each time.
+    hits: Counter,
+    hit_ages: Histogram,
     ages: Family<OutcomeLabels, Histogram, fn() -> Histogram>,
+    read: Family<TierLabels, Counter>,
     documents: Gauge<u64, AtomicU64>,
     bytes: Gauge<u64, AtomicU64>,
     claims: Gauge<u64, AtomicU64>,
@@ -57,15 +66,27 @@ struct Labels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierLabels {
+    tier: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
 }
 
 impl Lookups {
     pub(super) fn register(registry: &mut Registry) -> Self {
+        let outcomes = Family::<Labels, Counter>::default();
+        let ages = Family::<OutcomeLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
+        let hits = outcomes.get_or_create(&Labels { tier: MEMORY, outcome: HIT }).clone();
+        let hit_ages = ages.get_or_create(&OutcomeLabels { outcome: HIT }).clone();
         let own = Self {
-            outcomes: Family::default(),
-            ages: Family::new_with_constructor(histogram),
+            outcomes,
+            ages,
+            hits,
+            hit_ages,
+            read: Family::default(),
             documents: Gauge::default(),
             bytes: Gauge::default(),
             claims: Gauge::default(),
@@ -83,6 +104,12 @@ impl Lookups {
             Unit::Seconds,
             own.ages.clone(),
         );
+        registry.register_with_unit(
+            "cache_read",
+            "What was read from a cache outside of this process",
+            Unit::Bytes,
+            own.read.clone(),
+        );
         registry.register("cache_documents", "Documents in memory", own.documents.clone());
         registry.register_with_unit("cache_size", "What they take", Unit::Bytes, own.bytes.clone());
         registry.register(
@@ -99,8 +126,16 @@ impl Lookups {
     }
 
     pub(super) fn add(&self, looked_up: LookedUp) {
-        let LookedUp { tier, outcome, age } = looked_up;
+        let LookedUp { tier, outcome, age, bytes } = looked_up;
+        if let (MEMORY, HIT, Some(age)) = (tier, outcome, age) {
+            self.hits.inc();
+            self.hit_ages.observe(age.as_secs_f64());
+            return;
+        }
         self.outcomes.get_or_create(&Labels { tier, outcome }).inc();
+        if bytes > 0 {
+            self.read.get_or_create(&TierLabels { tier }).inc_by(bytes);
+        }
         if let Some(age) = age {
             self.ages.get_or_create(&OutcomeLabels { outcome }).observe(age.as_secs_f64());
         }
@@ -128,9 +163,9 @@ mod tests {
     fn what_is_told_is_shown() {
         let mut registry = Registry::default();
         let lookups = Lookups::register(&mut registry);
-        let hit = LookedUp { tier: "memory", outcome: "hit", age: Some(Duration::from_secs(3)) };
+        let hit = LookedUp { tier: "memory", outcome: "hit", age: Some(Duration::from_secs(3)), bytes: 0 };
         lookups.add(hit);
-        lookups.add(LookedUp { tier: "shared", outcome: "poisoned", age: None });
+        lookups.add(LookedUp { tier: "shared", outcome: "poisoned", age: None, bytes: 700 });
         lookups.keep(Kept { documents: 2, bytes: 4000, claims: 5, evictions: 1 });
         lookups.keep(Kept { documents: 3, bytes: 5000, claims: 6, evictions: 4 });
         let mut text = String::new();
@@ -139,6 +174,7 @@ mod tests {
             "cache_lookups_total{tier=\"memory\",outcome=\"hit\"} 1",
             "cache_lookups_total{tier=\"shared\",outcome=\"poisoned\"} 1",
             "cache_served_age_seconds_bucket{le=\"4.0\",outcome=\"hit\"} 1",
+            "cache_read_bytes_total{tier=\"shared\"} 700",
             "cache_documents 3",
             "cache_size_bytes 5000",
             "cache_claims 6",

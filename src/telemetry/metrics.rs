@@ -38,6 +38,8 @@ pub struct Metrics {
     reviews: Family<ReviewLabels, Counter>,
     refused: Family<RefusedLabels, Counter>,
     durations: Family<StageLabels, Durations, fn() -> Durations>,
+    /// Of `durations`, in the order of [`Stage`]: each review has them all.
+    stages: [Durations; 4],
     findings: Family<FindingLabels, Counter>,
     names_of_findings: AtomicUsize,
     resolved: Family<ResolvedLabels, Counter>,
@@ -148,11 +150,14 @@ impl Metrics {
         let exchanges = Exchanges::register(&mut registry);
         let lookups = Lookups::register(&mut registry);
         let scans = Scans::register(&mut registry);
+        let durations = Family::<StageLabels, Durations, fn() -> Durations>::new_with_constructor(histogram);
         let mut metrics = Self {
             registry,
             reviews: Family::default(),
             refused: Family::default(),
-            durations: Family::new_with_constructor(histogram),
+            stages: ["total", "reading", "resolving", "judging"]
+                .map(|stage| durations.get_or_create(&StageLabels { stage }).clone()),
+            durations,
             findings: Family::default(),
             names_of_findings: AtomicUsize::new(0),
             resolved: Family::default(),
@@ -335,14 +340,15 @@ impl Metrics {
     }
 
     pub(super) fn took(&self, stage: Stage, time: Duration, trace_id: Option<&str>) {
-        let stage = match stage {
-            Stage::Total => "total",
-            Stage::Reading => "reading",
-            Stage::Resolving => "resolving",
-            Stage::Judging => "judging",
+        let [total, reading, resolving, judging] = &self.stages;
+        let durations = match stage {
+            Stage::Total => total,
+            Stage::Reading => reading,
+            Stage::Resolving => resolving,
+            Stage::Judging => judging,
         };
         let exemplar = trace_id.map(|id| TraceLabels { trace_id: id.to_owned() });
-        self.durations.get_or_create(&StageLabels { stage }).observe(time.as_secs_f64(), exemplar, None);
+        durations.observe(time.as_secs_f64(), exemplar, None);
     }
 
     pub(super) fn found(&self, labels: FindingLabels) {

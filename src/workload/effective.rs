@@ -10,7 +10,10 @@ mod user;
 
 use super::{ImageUse, Overrides, Security, Workload, expansion::Variables};
 use crate::image::{ImageConfig, InvalidStopSignal, PlatformImage, RunsAsRoot, StopSignal, UserKind};
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 /// Where an effective value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,18 +50,19 @@ pub struct EffectiveUser {
 
 /// The value of an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvValue {
+pub struct EnvValue<'a> {
     /// Its name.
-    pub name: String,
+    pub name: &'a str,
     /// Its value; none where it comes from a Secret, a `ConfigMap` or a field.
-    pub value: Option<String>,
+    pub value: Option<Cow<'a, str>>,
     /// Image or container.
     pub origin: Origin,
 }
 
-/// What the runtime would run. The field has no word for this; it is ours.
+/// What the runtime would run. The field has no word for this; it is ours. It borrows what it can: one is made for each
+/// platform of each image of each Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EffectiveContainer {
+pub struct EffectiveContainer<'a> {
     /// Who it runs as: container, then Pod, then image.
     pub user: Effective<EffectiveUser>,
     /// Its primary group: `runAsGroup` only, the image's group is ignored by Kubernetes.
@@ -66,33 +70,46 @@ pub struct EffectiveContainer {
     /// `runAsNonRoot`, container then Pod.
     pub run_as_non_root: Option<bool>,
     /// The executable and its first arguments (Entrypoint, or `command`).
-    pub command: Effective<Vec<String>>,
+    pub command: Effective<Cow<'a, [String]>>,
     /// The rest (Cmd, or `args`).
-    pub args: Effective<Vec<String>>,
+    pub args: Effective<Cow<'a, [String]>>,
     /// The image's variables overridden by the container's.
-    pub env: Vec<EnvValue>,
+    pub env: Vec<EnvValue<'a>>,
     /// The working directory; `/` by default.
-    pub working_dir: Effective<String>,
+    pub working_dir: Effective<&'a str>,
     /// The stop signal; SIGTERM by default.
     pub stop_signal: Effective<Result<StopSignal, InvalidStopSignal>>,
     /// The image's volumes that no mount of the container covers.
-    pub volumes: BTreeSet<String>,
+    pub volumes: BTreeSet<&'a str>,
 }
 
-impl EffectiveContainer {
+/// What a container without a word of its own lays over its image.
+static NOTHING: Overrides = Overrides {
+    security: NOBODY,
+    command: Vec::new(),
+    args: Vec::new(),
+    env: Vec::new(),
+    working_dir: None,
+    stop_signal: None,
+    mount_paths: Vec::new(),
+};
+const NOBODY: Security =
+    Security { run_as_user: None, run_as_group: None, run_as_non_root: None, windows_user: None };
+
+impl<'a> EffectiveContainer<'a> {
     /// Lays `usage` of `workload` over `image`.
     #[must_use]
-    pub fn of(workload: &Workload, usage: &ImageUse, image: &PlatformImage) -> Self {
+    pub fn of(workload: &Workload, usage: &'a ImageUse, image: &'a PlatformImage) -> Self {
         Self::layered(&usage.overrides, &workload.security, workload.os.as_deref(), image)
     }
 
     /// What `image` alone would run in `workload`, where no Pod or container lays anything over it.
     #[must_use]
-    pub fn of_image(workload: &Workload, image: &PlatformImage) -> Self {
-        Self::layered(&Overrides::default(), &Security::default(), workload.os.as_deref(), image)
+    pub fn of_image(workload: &Workload, image: &'a PlatformImage) -> Self {
+        Self::layered(&NOTHING, &NOBODY, workload.os.as_deref(), image)
     }
 
-    fn layered(own: &Overrides, pod: &Security, os: Option<&str>, image: &PlatformImage) -> Self {
+    fn layered(own: &'a Overrides, pod: &Security, os: Option<&str>, image: &'a PlatformImage) -> Self {
         let config = &image.config;
         let windows = is_windows(os, image);
         let variables = Variables::new(&own.env);
@@ -119,7 +136,7 @@ impl EffectiveContainer {
     /// runtime refuses to start the container.
     #[must_use]
     pub fn argv(&self) -> Vec<&str> {
-        self.command.value.iter().chain(&self.args.value).map(String::as_str).collect()
+        self.command.value.iter().chain(&*self.args.value).map(String::as_str).collect()
     }
 }
 
@@ -148,12 +165,13 @@ fn layered<T>(
 /// Command and args, as containerd's `WithProcessArgs` and CRI-O's `buildOCIProcessArgs` join them:
 /// `command` replaces Entrypoint and Cmd, `args` alone replaces Cmd, and an Entrypoint of one empty
 /// string is none.
-fn process(
+fn process<'a>(
     own: &Overrides,
-    config: &ImageConfig,
+    config: &'a ImageConfig,
     variables: &Variables<'_>,
-) -> (Effective<Vec<String>>, Effective<Vec<String>>) {
-    let of_container = |list: &[String]| Effective::new(variables.expand_all(list), Origin::Container);
+) -> (Effective<Cow<'a, [String]>>, Effective<Cow<'a, [String]>>) {
+    let of_container =
+        |list: &[String]| Effective::new(Cow::Owned(variables.expand_all(list)), Origin::Container);
     if !own.command.is_empty() {
         return (of_container(&own.command), of_container(&own.args));
     }
@@ -165,41 +183,42 @@ fn process(
     (of_image(entrypoint), args)
 }
 
-fn of_image(list: &[String]) -> Effective<Vec<String>> {
-    Effective::new(list.to_vec(), if list.is_empty() { Origin::Default } else { Origin::Image })
+fn of_image(list: &[String]) -> Effective<Cow<'_, [String]>> {
+    Effective::new(Cow::Borrowed(list), if list.is_empty() { Origin::Default } else { Origin::Image })
 }
 
 /// The image's variables in their order, then the container's new ones; each name once. The last of
 /// duplicates wins, and the container wins over the image. An image's entry without `=` has an empty
 /// value; an entry without a name is no variable.
-fn env(own: &Overrides, config: &ImageConfig, variables: &Variables<'_>) -> Vec<EnvValue> {
+fn env<'a>(own: &'a Overrides, config: &'a ImageConfig, variables: &Variables<'a>) -> Vec<EnvValue<'a>> {
     let image = config.env.iter().map(|entry| {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-        EnvValue { name: name.to_owned(), value: Some(value.to_owned()), origin: Origin::Image }
+        EnvValue { name, value: Some(Cow::Borrowed(value)), origin: Origin::Image }
     });
     let container = own.env.iter().map(|(name, _)| EnvValue {
-        name: name.clone(),
-        value: variables.get(name).map(ToOwned::to_owned),
+        name,
+        value: variables.get(name).cloned(),
         origin: Origin::Container,
     });
-    let mut env: Vec<EnvValue> = Vec::new();
-    let mut positions = HashMap::new();
+    let most = config.env.len() + own.env.len();
+    let mut env: Vec<EnvValue<'a>> = Vec::with_capacity(most);
+    let mut positions = HashMap::with_capacity(most);
     for entry in image.chain(container).filter(|entry| !entry.name.is_empty()) {
-        if let Some(&at) = positions.get(&entry.name) {
+        let at = *positions.entry(entry.name).or_insert(env.len());
+        if at < env.len() {
             env[at] = entry;
         } else {
-            positions.insert(entry.name.clone(), env.len());
             env.push(entry);
         }
     }
     env
 }
 
-fn working_dir(own: &Overrides, config: &ImageConfig, windows: bool) -> Effective<String> {
+fn working_dir<'a>(own: &'a Overrides, config: &'a ImageConfig, windows: bool) -> Effective<&'a str> {
     match (&own.working_dir, config.working_dir.as_str()) {
-        (Some(dir), _) => Effective::new(dir.clone(), Origin::Container),
-        (None, "") => Effective::new(if windows { "C:\\" } else { "/" }.to_owned(), Origin::Default),
-        (None, dir) => Effective::new(dir.to_owned(), Origin::Image),
+        (Some(dir), _) => Effective::new(dir, Origin::Container),
+        (None, "") => Effective::new(if windows { "C:\\" } else { "/" }, Origin::Default),
+        (None, dir) => Effective::new(dir, Origin::Image),
     }
 }
 
@@ -215,9 +234,12 @@ fn stop_signal(own: &Overrides, config: &ImageConfig) -> Effective<Result<StopSi
 
 /// containerd leaves an image volume out where a mount has the same cleaned path
 /// (`isInCRIMounts` in `internal/cri/server/helpers.go`); a mount on a parent does not cover it.
-fn uncovered_volumes(own: &Overrides, config: &ImageConfig) -> BTreeSet<String> {
+fn uncovered_volumes<'a>(own: &Overrides, config: &'a ImageConfig) -> BTreeSet<&'a str> {
+    if config.volumes.is_empty() {
+        return BTreeSet::new();
+    }
     let mounts: BTreeSet<String> = own.mount_paths.iter().map(|path| clean(path)).collect();
-    config.volumes.iter().filter(|volume| !mounts.contains(&clean(volume))).cloned().collect()
+    config.volumes.iter().map(String::as_str).filter(|volume| !mounts.contains(&clean(volume))).collect()
 }
 
 /// The shortest path that means the same, made absolute (runtimes take a relative one from `/`).

@@ -6,7 +6,7 @@
 //! kubelet, and values that come from elsewhere (`valueFrom`, `envFrom`) cannot be known here.
 //! Without this, `command: ["$(SH)"]` would be a way round a rule on the entrypoint.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 /// By how many bytes the variables of one container, or its command, or its args may grow: variables
 /// that repeat variables grow exponentially, and a Pod may have thousands of containers. What would
@@ -16,7 +16,7 @@ const MAX_GROWTH: usize = 64 * 1024;
 /// The known variables of one container.
 #[derive(Debug, Default)]
 pub(super) struct Variables<'a> {
-    values: HashMap<&'a str, Option<String>>,
+    values: HashMap<&'a str, Option<Cow<'a, str>>>,
 }
 
 impl<'a> Variables<'a> {
@@ -33,23 +33,26 @@ impl<'a> Variables<'a> {
     }
 
     /// The value of `name`: none where it comes from elsewhere.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name)?.as_deref()
+    pub(super) fn get(&self, name: &str) -> Option<&Cow<'a, str>> {
+        self.values.get(name)?.as_ref()
     }
 
     /// `texts` with the known variables filled in.
     pub(super) fn expand_all(&self, texts: &[String]) -> Vec<String> {
         let mut budget = MAX_GROWTH;
-        texts.iter().map(|text| self.expand(text, &mut budget)).collect()
+        texts.iter().map(|text| self.expand(text, &mut budget).into_owned()).collect()
     }
 
-    fn expand(&self, text: &str, budget: &mut usize) -> String {
+    fn expand<'t>(&self, text: &'t str, budget: &mut usize) -> Cow<'t, str> {
+        if !text.contains('$') {
+            return Cow::Borrowed(text);
+        }
         match self.expand_within(text, text.len().saturating_add(*budget)) {
             Some(expanded) => {
                 *budget -= expanded.len().saturating_sub(text.len());
-                expanded
+                Cow::Owned(expanded)
             }
-            None => text.to_owned(),
+            None => Cow::Borrowed(text),
         }
     }
 
@@ -136,9 +139,9 @@ mod tests {
             names.windows(2).map(|pair| (pair[1].clone(), Some(format!("$({})", pair[0]).repeat(10)))),
         );
         let variables = Variables::new(&entries);
-        let total: usize = names.iter().filter_map(|name| variables.get(name)).map(str::len).sum();
+        let total: usize = names.iter().filter_map(|name| variables.get(name)).map(|value| value.len()).sum();
         assert!(total <= 2 * MAX_GROWTH, "{total}");
-        assert_eq!(variables.get("V1").map(str::len), Some(30));
+        assert_eq!(variables.get("V1").map(|value| value.len()), Some(30));
         let args = variables.expand_all(&vec!["$(V3)".to_owned(); 10_000]);
         assert_eq!(args[0].len(), 3000);
         let total: usize = args.iter().map(String::len).sum();

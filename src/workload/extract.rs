@@ -47,7 +47,7 @@ impl Workload {
     /// [`InvalidWorkload`] when a field that we read has the wrong type, or when `apiVersion` or
     /// `kind` is missing: what is no Kubernetes object is not silently passed over.
     pub fn from_object(object: &Value) -> Result<Option<Self>, InvalidWorkload> {
-        let document = Fields::new(object, String::new())?;
+        let document = Fields::new(object, "")?;
         let api_version = document.required_text("apiVersion")?;
         let kind = document.required_text("kind")?;
         if !Self::is_carrier(api_version, kind) {
@@ -81,7 +81,7 @@ impl Workload {
         object: &Arc<Value>,
     ) -> Result<Option<Self>, InvalidWorkload> {
         let Some(steps) = carrier(api_version, kind) else { return Ok(None) };
-        let document = Fields::new(object, String::new())?;
+        let document = Fields::new(object, "")?;
         let metadata = document.object("metadata")?;
         let pod = steps.iter().try_fold(document, |at, step| at.object(step))?;
         let pod_metadata = pod.object("metadata")?;
@@ -162,7 +162,7 @@ fn uses(spec: &Fields<'_>) -> Result<Vec<Arc<ImageUse>>, InvalidWorkload> {
     }
     if uses.len() > MAX_USES {
         let why = format!("names {} images; at most {MAX_USES} in one Pod are looked at", uses.len());
-        return Err(InvalidWorkload { path: spec.path().to_owned(), why });
+        return Err(InvalidWorkload { path: spec.path(), why });
     }
     Ok(uses)
 }

@@ -41,8 +41,24 @@ impl Part {
             (Spec, "containers" | "initContainers" | "ephemeralContainers") => Containers,
             (Spec, "volumes") => Volumes,
             (Object, "status")
-            | (Metadata, "managedFields")
-            | (Spec, "tolerations" | "topologySpreadConstraints" | "hostAliases" | "dnsConfig")
+            | (
+                Metadata,
+                "managedFields" | "ownerReferences" | "creationTimestamp" | "resourceVersion" | "uid"
+                | "generation",
+            )
+            | (
+                Spec,
+                "tolerations"
+                | "topologySpreadConstraints"
+                | "hostAliases"
+                | "dnsConfig"
+                | "dnsPolicy"
+                | "enableServiceLinks"
+                | "preemptionPolicy"
+                | "priority"
+                | "schedulerName"
+                | "terminationGracePeriodSeconds",
+            )
             | (
                 Container,
                 "livenessProbe"
@@ -177,9 +193,9 @@ mod tests {
         let container = json!({ "name": "a", "image": "b", "env": [{ "name": "status" }], "livenessProbe": {}, "resources": {} });
         let pod = |container: &Value| {
             json!({
-                "metadata": { "labels": { "status": "x", "resources": "y", "managedFields": "z" }, "managedFields": [1] },
+                "metadata": { "labels": { "status": "x", "resources": "y", "managedFields": "z" }, "managedFields": [1], "ownerReferences": [{}] },
                 "spec": {
-                    "containers": [container], "tolerations": [{}], "nodeSelector": { "tolerations": "q" },
+                    "containers": [container], "tolerations": [{}], "priority": 0, "nodeSelector": { "tolerations": "q" },
                     "volumes": [{ "name": "v", "image": { "reference": "i" } }, { "name": "w", "projected": {} }],
                 },
                 "status": { "phase": "Pending" },

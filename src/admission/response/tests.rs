@@ -74,7 +74,7 @@ fn resolved() -> Arc<ResolvedImage> {
         reference: "nginx".parse().unwrap(),
         digest: format!("sha256:{}", "a".repeat(64)).parse().unwrap(),
         media_type: MediaType::OciIndex,
-        index_annotations: BTreeMap::new(),
+        index_annotations: crate::image::TextMap::default(),
         available: Vec::new(),
         platforms: Vec::new(),
         freshness: Freshness::Fetched,

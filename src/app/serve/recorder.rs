@@ -48,8 +48,7 @@ impl Recorder {
     }
 
     pub(super) fn looked_up(&self, lookup: Lookup) {
-        let memory = |outcome, age| LookedUp { tier: "memory", outcome, age };
-        let shared = |outcome| LookedUp { tier: "shared", outcome, age: None };
+        let memory = |outcome, age| LookedUp { tier: "memory", outcome, age, bytes: 0 };
         self.metrics.looked_up(match lookup {
             Lookup::Memory { age } => memory("hit", Some(age)),
             Lookup::Missed => memory("miss", None),
@@ -57,15 +56,13 @@ impl Recorder {
             Lookup::Failure => memory("failure", None),
             Lookup::Revalidated => memory("revalidated", None),
             Lookup::Stale { age } => memory("stale", Some(age)),
-            Lookup::Shared(SharedLookup::Hit) => shared("hit"),
-            Lookup::Shared(SharedLookup::Miss) => shared("miss"),
-            Lookup::Shared(SharedLookup::Failed) => shared("failed"),
-            Lookup::Shared(SharedLookup::Skipped) => shared("skipped"),
-            Lookup::Shared(SharedLookup::Poisoned) => {
-                tracing::error!(
-                    "a document in the shared cache does not have its digest: it was not used; find out who else writes there"
-                );
-                shared("poisoned")
+            Lookup::Shared { outcome, bytes } => {
+                if outcome == SharedLookup::Poisoned {
+                    tracing::error!(
+                        "a document in the shared cache does not have its digest: it was not used; find out who else writes there"
+                    );
+                }
+                LookedUp { tier: "shared", outcome: outcome.as_str(), age: None, bytes }
             }
         });
     }

@@ -86,6 +86,9 @@ impl Plan {
 
     async fn run<R: ResolveImage, C: FindCredentials>(self, reviewer: &Reviewer<R, C>, policies: &PolicySet) {
         let started = Instant::now();
+        if policies.reads_document() {
+            reviewer.images.keep_documents();
+        }
         let mut workloads = self.listed;
         if let Some(client) = self.client {
             match workloads::pods(&client).await {

@@ -30,11 +30,19 @@ pub(super) struct Checker<'a> {
     pub(super) reads: Vec<String>,
     pub(super) needs_image: bool,
     pub(super) reads_object: bool,
+    pub(super) reads_document: bool,
 }
 
 impl<'a> Checker<'a> {
     pub(super) fn new(scope: &'a Scope) -> Self {
-        Self { scope, locals: Vec::new(), reads: Vec::new(), needs_image: false, reads_object: false }
+        Self {
+            scope,
+            locals: Vec::new(),
+            reads: Vec::new(),
+            needs_image: false,
+            reads_object: false,
+            reads_document: false,
+        }
     }
 
     /// A part whose value is used: anything but an object that only has fields.
@@ -143,8 +151,7 @@ impl<'a> Checker<'a> {
         }
         match declarations::find(path) {
             Some(Named::Value(found)) => {
-                self.note(DECLARED[found].source);
-                self.reads_object |= DECLARED[found].path == "container";
+                self.note(found);
                 Ok((Node::Declared(found), DECLARED[found].kind()))
             }
             Some(Named::Object) => Ok((Node::Object, Type::Object(path.to_owned()))),
@@ -152,9 +159,11 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn note(&mut self, source: Source) {
-        self.needs_image |= source == Source::Image;
-        self.reads_object |= source == Source::Object;
+    fn note(&mut self, found: usize) {
+        let declared = &DECLARED[found];
+        self.needs_image |= declared.source == Source::Image;
+        self.reads_object |= declared.source == Source::Object || declared.path == "container";
+        self.reads_document |= declared.path == "image.document";
     }
 
     fn names_below(&self, path: &str) -> Vec<&str> {
@@ -193,7 +202,7 @@ impl<'a> Checker<'a> {
                 Err(SyntaxError::new(at, why))
             }
             (Some(Named::Value(found)), mode) => {
-                self.note(DECLARED[found].source);
+                self.note(found);
                 let kind = DECLARED[found].kind();
                 Ok(match mode {
                     Mode::Value => (Node::Declared(found), kind),
@@ -224,6 +233,7 @@ impl<'a> Checker<'a> {
         self.reads.push(name.to_owned());
         self.needs_image |= variable.needs_image;
         self.reads_object |= variable.reads_object;
+        self.reads_document |= variable.reads_document;
         match mode {
             Mode::Value => Ok((Node::Variable(name.to_owned()), variable.kind.clone())),
             _ => Err(SyntaxError::new(at, format!("`variables.{name}` is always there"))),

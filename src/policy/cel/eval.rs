@@ -25,6 +25,9 @@ pub(super) type Locals = Vec<Value>;
 
 type Outcome = Result<Value, Failure>;
 
+/// The variables of one turn of a loop.
+type Element = (Value, Option<Value>);
+
 impl Evaluation<'_> {
     pub(super) fn eval(&self, node: &Node, locals: &mut Locals) -> Outcome {
         self.budget.spend(1)?;
@@ -37,6 +40,10 @@ impl Evaluation<'_> {
             Node::MaybeDeclared(index) => self.said(*index).map(|value| Value::Optional(value.map(Arc::new))),
             Node::NamespaceUnknown => Ok(Value::Bool(self.subject.namespace.is_none())),
             Node::Variable(name) => self.variable(name),
+            Node::Declared(index) if self.texts(*index)?.is_some() => {
+                // As a whole it is made once.
+                self.declared(*index)?.ok_or_else(|| absent(*index))
+            }
             Node::Declared(_) | Node::Select { .. } | Node::Index { .. } => {
                 self.place(node, locals)?.into_value(&self.budget)
             }
@@ -67,6 +74,9 @@ impl Evaluation<'_> {
             Node::Declared(index) => {
                 if let Some(json) = self.json(*index)? {
                     return Ok(Place::Json(json));
+                }
+                if let Some(texts) = self.texts(*index)? {
+                    return Ok(Place::Texts(texts));
                 }
                 match self.declared(*index)? {
                     Some(value) => Ok(Place::Value(value)),
@@ -223,9 +233,9 @@ impl Evaluation<'_> {
         self.budget.spend_elements(pairs.len())?;
         let is_list = matches!(range, Value::List(_));
         let elements = pairs.into_iter().map(|(key, value)| match (looped.is_pair, is_list) {
-            (true, _) => vec![key, value],
-            (false, true) => vec![value],
-            (false, false) => vec![key],
+            (true, _) => (key, Some(value)),
+            (false, true) => (value, None),
+            (false, false) => (key, None),
         });
         match looped.kind {
             LoopKind::All => self.quantify(looped, elements, false, locals).map(|found| Value::Bool(!found)),
@@ -247,7 +257,7 @@ impl Evaluation<'_> {
             LoopKind::Map => {
                 let mut made = BTreeMap::new();
                 for element in elements {
-                    let key = element.first().map_or(Err(Failure::new("no key")), key_of)?;
+                    let key = key_of(&element.0)?;
                     if let Some(value) = self.make(looped, element, locals)? {
                         made.insert(key, value);
                     }
@@ -260,7 +270,7 @@ impl Evaluation<'_> {
     fn quantify(
         &self,
         looped: &Loop,
-        elements: impl Iterator<Item = Vec<Value>>,
+        elements: impl Iterator<Item = Element>,
         wanted: bool,
         locals: &mut Locals,
     ) -> Result<bool, Failure> {
@@ -276,20 +286,15 @@ impl Evaluation<'_> {
         failure.map_or(Ok(false), Err)
     }
 
-    fn holds(&self, looped: &Loop, element: Vec<Value>, locals: &mut Locals) -> Result<bool, Failure> {
+    fn holds(&self, looped: &Loop, element: Element, locals: &mut Locals) -> Result<bool, Failure> {
         let Some(condition) = &looped.condition else { return Ok(true) };
-        with(locals, element, |locals| self.truth(condition, locals))
+        with(locals, values(element), |locals| self.truth(condition, locals))
     }
 
     /// What a loop makes of an element: none if the condition refuses it.
-    fn make(
-        &self,
-        looped: &Loop,
-        element: Vec<Value>,
-        locals: &mut Locals,
-    ) -> Result<Option<Value>, Failure> {
-        let before = element.last().cloned();
-        with(locals, element, |locals| {
+    fn make(&self, looped: &Loop, element: Element, locals: &mut Locals) -> Result<Option<Value>, Failure> {
+        let before = element.1.as_ref().unwrap_or(&element.0).clone();
+        with(locals, values(element), |locals| {
             if let Some(condition) = &looped.condition
                 && !self.truth(condition, locals)?
             {
@@ -297,7 +302,7 @@ impl Evaluation<'_> {
             }
             match &looped.output {
                 Some(output) => self.eval(output, locals).map(Some),
-                None => Ok(before),
+                None => Ok(Some(before)),
             }
         })
     }
@@ -332,6 +337,10 @@ impl Evaluation<'_> {
             self.computed.borrow_mut().insert(name, value);
         }
     }
+}
+
+fn values((first, second): Element) -> impl Iterator<Item = Value> {
+    std::iter::once(first).chain(second)
 }
 
 /// Why a declared value that may be absent is.

@@ -5,6 +5,7 @@ use super::{
     budget::{Budget, Failure},
     value::{Key, Value},
 };
+use crate::image::TextMap;
 use serde_json::Value as Json;
 
 /// A place.
@@ -12,6 +13,8 @@ use serde_json::Value as Json;
 pub(super) enum Place<'p> {
     Value(Value),
     Json(&'p Json),
+    /// Labels, of which most expressions read one.
+    Texts(&'p TextMap),
     /// Behind a `.?` or `[?…]`.
     Optional(Option<&'p Json>),
 }
@@ -22,6 +25,7 @@ impl Place<'_> {
         match self {
             Self::Value(value) => Ok(value),
             Self::Json(json) => Value::from_json(json, budget),
+            Self::Texts(texts) => Ok(Value::string_map(texts.iter())),
             Self::Optional(None) => Ok(Value::Optional(None)),
             Self::Optional(Some(json)) => Value::from_json(json, budget).map(Value::some),
         }
@@ -41,13 +45,11 @@ impl Place<'_> {
                 let found = value_member(&inner, key, true, budget)?;
                 Ok(Self::Value(found.map_or(Value::Optional(None), Value::some)))
             }
-            Self::Value(value) => {
-                let found = value_member(&value, key, optional, budget)?;
-                Ok(Self::Value(match (optional, found) {
-                    (true, found) => found.map_or(Value::Optional(None), Value::some),
-                    (false, Some(found)) => found,
-                    (false, None) => return Err(no_such_key(key)),
-                }))
+            Self::Value(value) => found_member(value_member(&value, key, optional, budget)?, key, optional),
+            Self::Texts(texts) => {
+                budget.spend(1)?;
+                let found = if let Value::String(name) = key { texts.get(name) } else { None };
+                found_member(found.map(Value::string), key, optional)
             }
         }
     }
@@ -57,6 +59,7 @@ impl Place<'_> {
         let key = Value::string(field);
         match self {
             Self::Json(json) => json_member(json, &key, false).map(|found| found.is_some()),
+            Self::Texts(texts) => Ok(texts.get(field).is_some()),
             Self::Optional(json) => {
                 Ok(json.map(|json| json_member(json, &key, true)).transpose()?.flatten().is_some())
             }
@@ -66,6 +69,15 @@ impl Place<'_> {
             Self::Value(other) => Err(no_members(other.type_name(), &key)),
         }
     }
+}
+
+/// A member that is there or not.
+fn found_member<'p>(found: Option<Value>, key: &Value, optional: bool) -> Result<Place<'p>, Failure> {
+    Ok(Place::Value(match (optional, found) {
+        (true, found) => found.map_or(Value::Optional(None), Value::some),
+        (false, Some(found)) => found,
+        (false, None) => return Err(no_such_key(key)),
+    }))
 }
 
 fn json_member<'p>(json: &'p Json, key: &Value, optional: bool) -> Result<Option<&'p Json>, Failure> {

@@ -8,7 +8,7 @@ use super::{
     value::Value,
 };
 use crate::{
-    image::{Created, PlatformImage, Reference, ResolvedImage, RunsAsRoot, UserKind},
+    image::{Created, PlatformImage, Reference, ResolvedImage, RunsAsRoot, TextMap, UserKind},
     workload::{EffectiveContainer, ImageUse},
 };
 use serde_json::Value as Json;
@@ -52,21 +52,31 @@ impl Evaluation<'_> {
         }))
     }
 
+    /// The texts behind a declaration that are read one by one; none for the others.
+    pub(super) fn texts(&self, index: usize) -> Result<Option<&TextMap>, Failure> {
+        if DECLARED[index].path == "config.labels" {
+            return Ok(Some(&self.looked()?.1.config.labels));
+        }
+        Ok(None)
+    }
+
     fn usage(&self) -> Result<&ImageUse, Failure> {
         self.usage.ok_or_else(|| Failure::new("no container is judged here"))
     }
 
-    fn looked(&self) -> Result<(&ResolvedImage, &PlatformImage, &EffectiveContainer), Failure> {
+    fn looked(&self) -> Result<(&ResolvedImage, &PlatformImage, &EffectiveContainer<'_>), Failure> {
         self.image.ok_or_else(|| Failure::new("the image was not looked at"))
     }
 
     fn document(&self) -> Result<&Json, Failure> {
         let (_, image, _) = self.looked()?;
+        let raw =
+            image.raw_config.as_ref().ok_or_else(|| Failure::new("the image's whole config was not kept"))?;
         if self.document.get().is_none() {
-            self.budget.spend_text(image.raw_config.len())?;
+            self.budget.spend_text(raw.len())?;
         }
         self.document
-            .get_or_init(|| serde_json::from_slice(&image.raw_config.to_vec()).ok())
+            .get_or_init(|| serde_json::from_slice(&raw.to_vec()).ok())
             .as_ref()
             .ok_or_else(|| Failure::new("the image's config is no JSON"))
     }
@@ -155,8 +165,8 @@ impl Evaluation<'_> {
             "platform.osVersion" => text(platform.and_then(|platform| platform.os_version.as_deref())),
             "platforms" => Value::strings(resolved.available.iter().map(ToString::to_string)),
             "annotations" => {
-                let mut annotations: BTreeMap<&String, &String> = resolved.index_annotations.iter().collect();
-                annotations.extend(&image.annotations);
+                let mut annotations: BTreeMap<&str, &str> = resolved.index_annotations.iter().collect();
+                annotations.extend(image.annotations.iter());
                 Value::string_map(annotations)
             }
             "size" => Value::Int(i64::try_from(image.compressed_size()).unwrap_or(i64::MAX)),
@@ -179,13 +189,13 @@ impl Evaluation<'_> {
         Ok(Some(match field {
             "user" => Value::string(config.user.raw()),
             "exposedPorts" => Value::strings(config.exposed_ports.iter().map(|port| &port.raw)),
-            "env" => Value::strings(&config.env),
+            "env" => Value::strings(config.env.iter()),
             "envMap" => Value::string_map(config.env_map()),
             "entrypoint" => Value::strings(&config.entrypoint),
             "cmd" => Value::strings(&config.cmd),
             "volumes" => Value::strings(&config.volumes),
             "workingDir" => Value::string(&config.working_dir),
-            "labels" => Value::string_map(&config.labels),
+            "labels" => Value::string_map(config.labels.iter()),
             "stopSignal" => Value::string(match &config.stop_signal {
                 None => "",
                 Some(Ok(signal)) => signal.raw(),
@@ -226,15 +236,15 @@ impl Evaluation<'_> {
             }),
             "runAsNonRoot" => Value::Bool(effective.run_as_non_root.unwrap_or(false)),
             "group" => return Ok(effective.group.as_ref().map(|group| Value::Int(group.value))),
-            "command" => Value::strings(&effective.command.value),
-            "args" => Value::strings(&effective.args.value),
+            "command" => Value::strings(&*effective.command.value),
+            "args" => Value::strings(&*effective.args.value),
             "env" => Value::string_map(
-                effective.env.iter().map(|entry| (&entry.name, entry.value.as_deref().unwrap_or_default())),
+                effective.env.iter().map(|entry| (entry.name, entry.value.as_deref().unwrap_or_default())),
             ),
             "envFromElsewhere" => Value::strings(
-                effective.env.iter().filter(|entry| entry.value.is_none()).map(|entry| &entry.name),
+                effective.env.iter().filter(|entry| entry.value.is_none()).map(|entry| entry.name),
             ),
-            "workingDir" => Value::string(&effective.working_dir.value),
+            "workingDir" => Value::string(effective.working_dir.value),
             "stopSignal" => Value::string(match &effective.stop_signal.value {
                 Ok(signal) => signal.name(),
                 Err(invalid) => &invalid.raw,

@@ -17,14 +17,13 @@
 use super::{ImageRule, Seen, Violation};
 use crate::{
     api::v1alpha1 as api,
-    image::{Digest, Reference},
+    image::{Digest, Reference, TextMap},
     policy::{
         glob::{Case, Globs, Stars},
         message::{either, quoted},
         place::Place,
     },
 };
-use std::collections::BTreeMap;
 
 const NAME: &str = "org.opencontainers.image.base.name";
 const DIGEST: &str = "org.opencontainers.image.base.digest";
@@ -36,7 +35,7 @@ pub(super) struct BaseRule {
 }
 
 /// Where an image may say its base, in the order in which it is believed.
-type Places<'a> = [&'a BTreeMap<String, String>; 3];
+type Places<'a> = [&'a TextMap; 3];
 
 impl BaseRule {
     pub(super) fn compile(rule: &api::BaseRule, at: &Place<'_>) -> Option<Self> {
@@ -67,7 +66,7 @@ impl BaseRule {
         }
         if !self.digests.is_empty() {
             let is_one =
-                |digest: &String| digest.parse::<Digest>().is_ok_and(|digest| self.digests.contains(&digest));
+                |digest: &str| digest.parse::<Digest>().is_ok_and(|digest| self.digests.contains(&digest));
             let found = match of(DIGEST) {
                 Some(digest) => {
                     (!is_one(digest)).then(|| format!("was built on a base with digest {}", quoted(digest)))
@@ -112,13 +111,13 @@ mod tests {
         (BaseRule::compile(&rule, &Place::root(&problems)), problems.into_inner())
     }
 
-    fn map(key: &str, value: &str) -> BTreeMap<String, String> {
-        BTreeMap::from([(key.to_owned(), value.to_owned())])
+    fn map(key: &str, value: &str) -> TextMap {
+        [(key, value)].into_iter().collect()
     }
 
     #[test]
     fn judges_names() {
-        let none = BTreeMap::new();
+        let none = TextMap::default();
         let (debian, alpine, empty) =
             (map(NAME, "docker.io/library/debian:12"), map(NAME, "alpine:3"), map(NAME, ""));
         let short = map(NAME, "debian:12");
@@ -141,7 +140,7 @@ mod tests {
     #[test]
     fn judges_digests() {
         let digest = |c: &str| format!("sha256:{}", c.repeat(64));
-        let none = BTreeMap::new();
+        let none = TextMap::default();
         for (name, said, passes) in [
             ("this one", Some(digest("a")), true),
             ("another", Some(digest("b")), false),

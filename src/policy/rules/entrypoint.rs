@@ -91,7 +91,7 @@ fn components(path: &str) -> Vec<&str> {
 }
 
 /// The first word, and who chose it.
-fn first_word(container: &EffectiveContainer) -> (Option<&str>, Origin) {
+fn first_word<'a>(container: &'a EffectiveContainer<'_>) -> (Option<&'a str>, Origin) {
     match (container.command.value.first(), container.args.value.first()) {
         (Some(word), _) => (Some(word), container.command.origin),
         (None, word) => (word.map(String::as_str), container.args.origin),

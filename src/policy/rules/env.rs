@@ -21,6 +21,7 @@
 use super::{ImageRule, Seen, Violation};
 use crate::{
     api::v1alpha1::{self as api, Source},
+    image::Texts,
     policy::{
         glob::{Case, Globs, Stars},
         message::{either, quoted, several},
@@ -61,11 +62,11 @@ impl EnvRule {
     }
 
     /// `baked_in`: the entries of ENV as they stand in the image, duplicates and all.
-    fn judge_env(&self, baked_in: &[String], env: &[EnvValue]) -> Vec<Violation> {
+    fn judge_env(&self, baked_in: &Texts, env: &[EnvValue<'_>]) -> Vec<Violation> {
         let mut violations = Vec::new();
         let is_replaced = |name: &str| {
             let by_container =
-                |variable: &EnvValue| variable.origin == Origin::Container && variable.name == name;
+                |variable: &EnvValue<'_>| variable.origin == Origin::Container && variable.name == name;
             self.source == Source::Effective && env.iter().any(by_container)
         };
         if let Some(globs) = &self.forbidden {
@@ -121,12 +122,12 @@ mod tests {
         (EnvRule::compile(&rule, &Place::root(&problems)), problems.into_inner())
     }
 
-    fn variable(name: &str, origin: Origin) -> EnvValue {
-        EnvValue { name: name.to_owned(), value: Some("hunter2".to_owned()), origin }
+    fn variable(name: &str, origin: Origin) -> EnvValue<'_> {
+        EnvValue { name, value: Some("hunter2".into()), origin }
     }
 
     /// ENV as the image has it.
-    fn baked_in(env: &[EnvValue]) -> Vec<String> {
+    fn baked_in(env: &[EnvValue<'_>]) -> Texts {
         let of_image = env.iter().filter(|variable| variable.origin == Origin::Image);
         of_image
             .map(|variable| format!("{}={}", variable.name, variable.value.as_deref().unwrap_or_default()))
@@ -142,7 +143,7 @@ mod tests {
             ("a slash in the name", &["app/DB_PASSWORD=x"], 1),
             ("no value", &["DB_PASSWORD", "DB_PASSWORD="], 0),
         ] {
-            let entries: Vec<String> = entries.iter().map(|&entry| entry.to_owned()).collect();
+            let entries: Texts = entries.iter().collect();
             assert_eq!(rule.judge_env(&entries, &[]).len(), found, "{name}");
         }
     }
@@ -163,7 +164,7 @@ mod tests {
                 "an empty value",
                 &forbidden,
                 &[],
-                vec![EnvValue { value: Some(String::new()), ..variable("GH_TOKEN", Origin::Image) }],
+                vec![EnvValue { value: Some("".into()), ..variable("GH_TOKEN", Origin::Image) }],
                 vec![],
             ),
             ("case counts", &forbidden, &[], vec![variable("gh_token", Origin::Image)], vec![]),

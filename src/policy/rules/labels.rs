@@ -14,11 +14,11 @@
 use super::{ImageRule, Seen, Violation};
 use crate::{
     api::v1alpha1::LabelRule,
+    image::TextMap,
     policy::{message::quoted, place::Place},
     text::clean,
 };
 use regex::{Regex, RegexBuilder};
-use std::collections::BTreeMap;
 
 /// Bytes that a compiled pattern may take.
 const MAX_PATTERN: usize = 1 << 20;
@@ -40,8 +40,8 @@ impl LabelsRule {
         (!labels.is_empty()).then_some(Self(labels))
     }
 
-    fn judge_labels(&self, labels: &BTreeMap<String, String>) -> Vec<Violation> {
-        self.0.iter().filter_map(|label| label.judge(labels.get(&label.key).map(String::as_str))).collect()
+    fn judge_labels(&self, labels: &TextMap) -> Vec<Violation> {
+        self.0.iter().filter_map(|label| label.judge(labels.get(&label.key))).collect()
     }
 }
 
@@ -58,17 +58,19 @@ impl Label {
     }
 
     fn judge(&self, value: Option<&str>) -> Option<Violation> {
-        let key = clean(&self.key, 100);
-        let wanted = match &self.pattern {
+        let key = || clean(&self.key, 100);
+        let wanted = || match &self.pattern {
             Some(pattern) => format!("a value that matches {}", clean(pattern.as_str(), 80)),
             None => "a value: set LABEL in the image".to_owned(),
         };
         match (value, &self.pattern) {
-            (None, _) if self.required => Some(Violation::new(format!("has no label {key}"), wanted)),
+            (None, _) if self.required => Some(Violation::new(format!("has no label {}", key()), wanted())),
             (Some(value), Some(pattern)) if !pattern.is_match(value) => {
-                Some(Violation::new(format!("has label {key} = {}", quoted(value)), wanted))
+                Some(Violation::new(format!("has label {} = {}", key(), quoted(value)), wanted()))
             }
-            (Some(""), None) => Some(Violation::new(format!("has label {key} with an empty value"), wanted)),
+            (Some(""), None) => {
+                Some(Violation::new(format!("has label {} with an empty value", key()), wanted()))
+            }
             _ => None,
         }
     }

@@ -26,11 +26,11 @@ impl VolumesRule {
         rule.forbidden.then_some(Self { source: rule.source })
     }
 
-    fn judge_volumes(&self, volumes: &BTreeSet<String>) -> Option<Violation> {
+    fn judge_volumes(&self, volumes: &BTreeSet<&str>) -> Option<Violation> {
         if volumes.is_empty() {
             return None;
         }
-        let names: Vec<&str> = volumes.iter().map(String::as_str).collect();
+        let names: Vec<&str> = volumes.iter().copied().collect();
         let wanted = match self.source {
             Source::Effective => "no VOLUME in the image, or a volumeMount at the same path",
             Source::Image => "no VOLUME in the image",
@@ -67,7 +67,7 @@ mod tests {
                 Some("declares volumes at \"/a\", \"/b\", \"/c\" and 1 more"),
             ),
         ] {
-            let volumes = volumes.iter().map(|&volume| volume.to_owned()).collect();
+            let volumes = volumes.iter().copied().collect();
             assert_eq!(rule.judge_volumes(&volumes).map(|v| v.found).as_deref(), expected, "{name}");
         }
         assert!(VolumesRule::compile(&api::VolumesRule::default()).is_none(), "false checks nothing");

@@ -37,9 +37,9 @@ impl WorkingDirRule {
         (!one_of.is_empty()).then_some(Self { one_of, source: rule.source })
     }
 
-    fn judge_dir(&self, dir: &Effective<String>) -> Option<Violation> {
+    fn judge_dir(&self, dir: &Effective<&str>) -> Option<Violation> {
         let trim = |path: &str| path.trim_end_matches('/').to_owned();
-        if self.one_of.iter().any(|one| trim(one) == trim(&dir.value)) {
+        if self.one_of.iter().any(|one| trim(one) == trim(dir.value)) {
             return None;
         }
         let by = match dir.origin {
@@ -47,7 +47,7 @@ impl WorkingDirRule {
             Origin::Image => "set by WORKDIR",
             Origin::Default => "as WORKDIR is not set",
         };
-        Some(Violation::new(format!("works in {}, {by}", quoted(&dir.value)), either(&self.one_of)))
+        Some(Violation::new(format!("works in {}, {by}", quoted(dir.value)), either(&self.one_of)))
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
                 Some("works in \"/app/x\", set by the container's workingDir"),
             ),
         ] {
-            let dir = Effective { value: dir.to_owned(), origin };
+            let dir = Effective { value: dir, origin };
             let found = compile(&["/app", "/srv"]).0.unwrap().judge_dir(&dir).map(|v| v.found);
             assert_eq!(found.as_deref(), expected, "{name}");
         }

@@ -11,7 +11,7 @@ use crate::{
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn caches() -> Caches {
-    Caches::new(Bounds { bytes: 1 << 20, tag_life: MINUTE, stale_limit: 30 * MINUTE }, None)
+    Caches::new(Bounds { bytes: 1 << 20, tag_life: MINUTE, stale_limit: 30 * MINUTE, documents: false }, None)
 }
 
 fn source(identities: &Fingerprints, image: &str, password: Option<&str>) -> Source {
@@ -44,8 +44,8 @@ async fn a_claim_ages() {
         (Wanted::Child(child), None, CHILD_LIFE),
     ];
     for (wanted, left, life) in rows {
-        caches.note(&source, &wanted, &digest("a"), left).await;
-        let claim = caches.claim(&source, &wanted).await.expect("it was noted");
+        caches.note(&source, &wanted, &digest("a"), left);
+        let claim = caches.claim(&source, &wanted).expect("it was noted");
         let ages = [Duration::ZERO, life * 9 / 10, life, life * 19 / 10, 2 * life];
         let standings = ages.map(|age| caches.standing(&told_before(&claim, age), &wanted));
         assert_eq!(standings, [Fresh, Fresh, Aging, Aging, Old], "{wanted:?}");
@@ -60,13 +60,17 @@ fn told_before(claim: &Claim, age: Duration) -> Claim {
 async fn a_stale_claim_has_an_end() {
     let (caches, identities) = (caches(), Fingerprints::default());
     let source = source(&identities, "reg.io/a:1", None);
-    caches.note(&source, &tag(), &digest("a"), None).await;
-    let claim = caches.claim(&source, &tag()).await.expect("it was noted");
+    caches.note(&source, &tag(), &digest("a"), None);
+    let claim = caches.claim(&source, &tag()).expect("it was noted");
     assert!(caches.may_be_stale(&told_before(&claim, 29 * MINUTE)));
     assert!(!caches.may_be_stale(&told_before(&claim, 30 * MINUTE)));
     assert!(caches.allows_stale());
     assert!(
-        !Caches::new(Bounds { bytes: 1, tag_life: MINUTE, stale_limit: Duration::ZERO }, None).allows_stale()
+        !Caches::new(
+            Bounds { bytes: 1, tag_life: MINUTE, stale_limit: Duration::ZERO, documents: true },
+            None
+        )
+        .allows_stale()
     );
 }
 
@@ -74,10 +78,10 @@ async fn a_stale_claim_has_an_end() {
 async fn claims_belong_to_one_identity_one_repository_and_one_name() {
     let (caches, identities) = (caches(), Fingerprints::default());
     let own = source(&identities, "reg.io/a:1", Some("right"));
-    caches.note(&own, &tag(), &digest("a"), None).await;
+    caches.note(&own, &tag(), &digest("a"), None);
     let there = |source: Source, wanted: Wanted| {
         let caches = &caches;
-        async move { caches.claim(&source, &wanted).await.is_some() }
+        async move { caches.claim(&source, &wanted).is_some() }
     };
     let same = source(&identities, "reg.io/a:2", Some("right"));
     assert!(there(same, tag()).await, "the reference's own tag does not matter");
@@ -94,7 +98,7 @@ async fn claims_belong_to_one_identity_one_repository_and_one_name() {
     for (name, source, wanted) in rows {
         assert!(!there(source, wanted).await, "{name}");
     }
-    caches.revoke(&own, &tag()).await;
+    caches.revoke(&own, &tag());
     assert!(!there(own, tag()).await, "it was taken back");
 }
 
@@ -102,7 +106,7 @@ async fn claims_belong_to_one_identity_one_repository_and_one_name() {
 async fn a_document_of_another_size_is_not_what_a_descriptor_names() {
     let caches = caches();
     let content = Content { digest: digest("a"), length: 7, known: Known::Artifact("x".to_owned()) };
-    caches.keep(&Arc::new(content)).await;
+    caches.keep(&Arc::new(content));
     let child = |size| {
         Wanted::Child(Child {
             digest: digest("a"),
@@ -111,9 +115,9 @@ async fn a_document_of_another_size_is_not_what_a_descriptor_names() {
             data: None,
         })
     };
-    assert!(caches.content(&digest("a"), &child(7)).await.is_some());
-    assert!(caches.content(&digest("a"), &child(8)).await.is_none());
-    assert!(caches.content(&digest("a"), &tag()).await.is_some());
+    assert!(caches.content(&digest("a"), &child(7)).is_some());
+    assert!(caches.content(&digest("a"), &child(8)).is_none());
+    assert!(caches.content(&digest("a"), &tag()).is_some());
 }
 
 #[tokio::test]
@@ -121,9 +125,8 @@ async fn memory_is_bounded_and_the_rest_goes() {
     let caches = caches();
     for nth in 0..5000 {
         let known = Known::Artifact(format!("{nth:1000}"));
-        caches.keep(&Arc::new(Content { digest: digest(&nth.to_string()), length: 1, known })).await;
+        caches.keep(&Arc::new(Content { digest: digest(&nth.to_string()), length: 1, known }));
     }
-    caches.content.run_pending_tasks().await;
     let size = caches.size();
     assert!(size.bytes <= 1 << 20 && size.documents > 300, "{size:?}");
     assert_eq!(size.evictions + size.documents, 5000);
@@ -133,7 +136,7 @@ async fn memory_is_bounded_and_the_rest_goes() {
 fn failures_are_kept_by_their_kind() {
     let life = |kind| life(&Unresolved { kind, host: None, status: None, detail: String::new() }).as_secs();
     let limited = |seconds| life(UnresolvedKind::RateLimited { retry_after_seconds: seconds });
-    assert_eq!((limited(Some(0)), limited(Some(2)), limited(Some(3600)), limited(None)), (0, 2, 10, 5));
+    assert_eq!((limited(Some(0)), limited(Some(2)), limited(Some(3600)), limited(None)), (0, 1, 10, 5));
     assert_eq!(life(UnresolvedKind::Timeout), 0, "the asker's own lack of time");
     assert!(life(UnresolvedKind::NotFound) < life(UnresolvedKind::Ambiguous));
 }

@@ -69,6 +69,7 @@ fn each_status_is_told_apart() {
         ),
         (429, String::new(), &[("retry-after", "soon")], limited(None), "too many requests"),
         (403, errors("TOOMANYREQUESTS", "slow down"), &[], limited(None), "too many requests"),
+        (503, String::new(), &[("retry-after", "2")], limited(Some(2)), "come back in 2 s"),
         (503, "overloaded".to_owned(), &[], ServerError, "reg.io answered 503 (overloaded)"),
         (418, String::new(), &[], ServerError, "which was not expected"),
     ];

@@ -17,7 +17,7 @@ fn load(files: &[(&str, &str)]) -> Hosts {
 }
 
 fn first(hosts: &Hosts, domain: &str) -> Endpoint {
-    hosts.endpoints(domain, false).expect("endpoints").remove(0)
+    hosts.endpoints(domain, false).expect("endpoints")[0].as_ref().clone()
 }
 
 fn base(hosts: &Hosts, domain: &str) -> String {

@@ -257,7 +257,7 @@ fn fact() -> Fact {
         reference: usage.reference.clone().unwrap(),
         digest: format!("sha256:{}", "a".repeat(64)).parse().unwrap(),
         media_type: MediaType::OciManifest,
-        index_annotations: BTreeMap::new(),
+        index_annotations: crate::image::TextMap::default(),
         available: Vec::new(),
         platforms: Vec::new(),
         freshness: Freshness::Fetched,

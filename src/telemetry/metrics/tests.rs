@@ -94,7 +94,9 @@ fn everything() -> String {
         host: "ghcr.io",
         rate_limit: Some((100, 76)),
     });
-    metrics.looked_up(LookedUp { tier: "memory", outcome: "hit", age: Some(Duration::from_secs(3)) });
+    let age = Some(Duration::from_secs(3));
+    metrics.looked_up(LookedUp { tier: "memory", outcome: "hit", age, bytes: 0 });
+    metrics.looked_up(LookedUp { tier: "shared", outcome: "miss", age: None, bytes: 1 });
     let policies = [("p".to_owned(), PolicyCount::default())].into();
     let summary = Summary { policies, ..Summary::default() };
     metrics.scanned(Scanned { summary: &summary, at: jiff::Timestamp::UNIX_EPOCH, took: Duration::ZERO });

@@ -5,15 +5,20 @@ use crate::{
 };
 use serde_json::json;
 
-/// Lays a container and a Pod's spec over a config, all as JSON.
-fn lay(pod: &serde_json::Value, container: &serde_json::Value, config: ImageConfig) -> EffectiveContainer {
+/// Lays a container and a Pod's spec over a config, all as JSON; what it borrows stays until the tests end.
+fn lay(
+    pod: &serde_json::Value,
+    container: &serde_json::Value,
+    config: ImageConfig,
+) -> EffectiveContainer<'static> {
     let (mut pod, mut container) = (pod.clone(), container.clone());
     container["name"] = json!("app");
     container["image"] = json!("nginx");
     pod["containers"] = json!([container]);
     let workload = Workload::from_object(&json!({ "apiVersion": "v1", "kind": "Pod", "spec": pod }));
     let workload = workload.unwrap().unwrap();
-    EffectiveContainer::of(&workload, &workload.uses[0], &image(config))
+    let (workload, image) = (Box::leak(Box::new(workload)), Box::leak(Box::new(image(config))));
+    EffectiveContainer::of(workload, &workload.uses[0], image)
 }
 
 fn image(config: ImageConfig) -> PlatformImage {
@@ -22,11 +27,11 @@ fn image(config: ImageConfig) -> PlatformImage {
         platform: None,
         manifest_digest: digest.clone(),
         media_type: MediaType::OciManifest,
-        annotations: std::collections::BTreeMap::new(),
+        annotations: crate::image::TextMap::default(),
         layer_sizes: Vec::new(),
         config_digest: digest,
         config,
-        raw_config: b"{}".as_slice().into(),
+        raw_config: None,
     }
 }
 
@@ -237,8 +242,12 @@ fn command_and_args() {
         let config =
             ImageConfig { entrypoint: strings(entrypoint), cmd: strings(cmd), ..ImageConfig::default() };
         let found = lay(&json!({}), &container, config);
-        assert_eq!(found.command, Effective { value: strings(command.0), origin: command.1 }, "{case}");
-        assert_eq!(found.args, Effective { value: strings(args.0), origin: args.1 }, "{case}");
+        assert_eq!(
+            found.command,
+            Effective { value: strings(command.0).into(), origin: command.1 },
+            "{case}"
+        );
+        assert_eq!(found.args, Effective { value: strings(args.0).into(), origin: args.1 }, "{case}");
         assert_eq!(found.argv(), [command.0, args.0].concat(), "{case}");
     }
 }
@@ -260,7 +269,7 @@ fn variables_in_the_command_are_filled_in() {
 #[test]
 fn env_is_the_images_overridden_by_name() {
     let config = ImageConfig {
-        env: strings(&["PATH=/bin", "A=1", "A=2", "EMPTY=", "NOTHING", "", "=x", "EQ=a=b"]),
+        env: ["PATH=/bin", "A=1", "A=2", "EMPTY=", "NOTHING", "", "=x", "EQ=a=b"].into_iter().collect(),
         ..ImageConfig::default()
     };
     let container = json!({ "env": [
@@ -270,7 +279,7 @@ fn env_is_the_images_overridden_by_name() {
     ] });
     let found = lay(&json!({}), &container, config).env;
     let found: Vec<_> =
-        found.iter().map(|entry| (entry.name.as_str(), entry.value.as_deref(), entry.origin)).collect();
+        found.iter().map(|entry| (entry.name, entry.value.as_deref(), entry.origin)).collect();
     assert_eq!(
         found,
         [
@@ -295,7 +304,7 @@ fn working_directory() {
         let config =
             ImageConfig { os: os.to_owned(), working_dir: image.to_owned(), ..ImageConfig::default() };
         let found = lay(&json!({}), &container, config).working_dir;
-        assert_eq!((found.value.as_str(), found.origin), expected, "{case}");
+        assert_eq!((found.value, found.origin), expected, "{case}");
     }
 }
 
@@ -343,7 +352,7 @@ fn volumes_that_no_mount_covers() {
         };
         let mounts: Vec<_> = mounts.iter().map(|path| json!({ "name": "v", "mountPath": path })).collect();
         let found = lay(&json!({}), &json!({ "volumeMounts": mounts }), config).volumes;
-        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected, "{case}");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected, "{case}");
     }
 }
 
@@ -354,6 +363,7 @@ fn an_image_volume_is_the_image_alone() {
         Workload::from_object(&json!({ "apiVersion": "v1", "kind": "Pod", "spec": spec })).unwrap().unwrap();
     assert_eq!(workload.uses[0].kind, UseKind::ImageVolume);
     let config = ImageConfig { cmd: strings(&["c"]), ..ImageConfig::default() };
-    let found = EffectiveContainer::of(&workload, &workload.uses[0], &image(config));
+    let image = image(config);
+    let found = EffectiveContainer::of(&workload, &workload.uses[0], &image);
     assert_eq!(found.argv(), ["c"]);
 }

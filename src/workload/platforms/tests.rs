@@ -13,7 +13,7 @@ const ARM64: Side<'_> = (Some(&["arm64"]), &[]);
 
 fn check(rows: Vec<Row<'_>>) {
     for (name, spec, expected) in rows {
-        let fields = Fields::new(&spec, "spec".to_owned()).unwrap();
+        let fields = Fields::new(&spec, "spec").unwrap();
         let found = filter(&fields, spec.pointer("/os/name").and_then(Value::as_str)).unwrap();
         assert_eq!(found.nodes, None, "{name}: nodes are known to the edges only");
         let expected: Vec<_> = expected
@@ -140,7 +140,7 @@ fn all_of_it_holds_together_but_never_narrows_to_nothing() {
 fn wrong_types_are_named() {
     let number = json!({ "key": "kubernetes.io/os", "operator": "In", "values": [1] });
     let spec = affinity(&[json!({ "matchExpressions": [number] })]);
-    let error = filter(&Fields::new(&spec, "spec".to_owned()).unwrap(), None).unwrap_err();
+    let error = filter(&Fields::new(&spec, "spec").unwrap(), None).unwrap_err();
     assert_eq!(
         error.path,
         "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]\
@@ -154,7 +154,7 @@ fn too_many_alternatives_narrow_nothing() {
     let narrowed: Vec<_> = (0..MAX_TERMS).map(|n| arch("In", &[&format!("arch{n}")])).collect();
     let read = |terms: &[Value]| {
         let spec = affinity(terms);
-        filter(&Fields::new(&spec, "spec".to_owned()).unwrap(), None).unwrap().terms
+        filter(&Fields::new(&spec, "spec").unwrap(), None).unwrap().terms
     };
     assert_eq!(read(&narrowed).len(), MAX_TERMS);
     let started = tokio::time::Instant::now();

@@ -4,6 +4,7 @@ use super::{Client, Reply, Server, Shelf, assert_failed, basic};
 use hullmark::{
     image::{Digest, Freshness, ResolvedImage, Unresolved, UnresolvedKind},
     registry::{Lookup, Settings},
+    review::ResolveImage,
 };
 use std::{
     sync::{
@@ -25,13 +26,16 @@ struct Registry {
     server: Server,
     shelf: Arc<Mutex<Shelf>>,
     status: Arc<AtomicU16>,
+    /// Seconds of `Retry-After`; zero: none.
+    pause: Arc<AtomicU16>,
 }
 
 impl Registry {
     async fn start() -> Self {
         let shelf = Arc::new(Mutex::new(Shelf::with_image()));
         let status = Arc::new(AtomicU16::new(200));
-        let (shown, answers) = (Arc::clone(&shelf), Arc::clone(&status));
+        let pause = Arc::new(AtomicU16::new(0));
+        let (shown, answers, waits) = (Arc::clone(&shelf), Arc::clone(&status), Arc::clone(&pause));
         let server = Server::start(move |seen| match answers.load(Ordering::SeqCst) {
             200 => {
                 let reply = shown.lock().expect("a lock").serve(seen);
@@ -42,10 +46,13 @@ impl Registry {
                     reply
                 }
             }
-            status => Reply::new(status, ""),
+            status => match waits.load(Ordering::SeqCst) {
+                0 => Reply::new(status, ""),
+                seconds => Reply::new(status, "").with("retry-after", seconds.to_string()),
+            },
         })
         .await;
-        Self { server, shelf, status }
+        Self { server, shelf, status, pause }
     }
 
     fn push(&self, runs_as: &str) {
@@ -56,6 +63,11 @@ impl Registry {
 
     fn answer(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
+    }
+
+    fn pause(&self, status: u16, seconds: u16) {
+        self.pause.store(seconds, Ordering::SeqCst);
+        self.answer(status);
     }
 
     fn client(&self, settings: Settings) -> Client {
@@ -136,6 +148,40 @@ async fn a_registry_that_is_down_is_answered_for_up_to_a_limit() {
     tokio::time::sleep(8 * LIFE).await;
     let failed = registry.resolve(&stale).await.expect_err("that was too long ago");
     assert_failed(&failed, UnresolvedKind::ServerError, "answered 503");
+}
+
+/// The whole config of an image is kept only once somebody reads it; until then it is not there, and then it is fetched
+/// again rather than missed.
+#[tokio::test]
+async fn a_whole_config_is_kept_for_those_who_read_it() {
+    let registry = Registry::start().await;
+    let client = registry.client(Settings { keep_documents: false, ..Settings::default() });
+    let found = registry.resolve(&client).await.expect("an image");
+    assert!(found.platforms[0].raw_config.is_none());
+    registry.methods();
+    client.registry.keep_documents();
+    let found = registry.resolve(&client).await.expect("an image");
+    let raw = found.platforms[0].raw_config.as_ref().expect("the whole config").to_vec();
+    assert_eq!(Digest::sha256(&raw), found.platforms[0].config_digest);
+    assert_eq!(registry.methods(), ["GET", "GET"], "fetched again");
+    registry.resolve(&client).await.expect("an image");
+    assert_eq!(registry.methods().len(), 0, "once");
+}
+
+/// A failure is told again for no longer than the registry's own `Retry-After`, with which status it ever came.
+#[tokio::test]
+async fn a_failure_is_not_remembered_beyond_the_pause_that_was_asked_for() {
+    for status in [429, 503] {
+        let registry = Registry::start().await;
+        let client = registry.client(Settings::default());
+        registry.pause(status, 1);
+        let failed = registry.resolve(&client).await.expect_err("it asks for a pause");
+        let kind = UnresolvedKind::RateLimited { retry_after_seconds: Some(1) };
+        assert_failed(&failed, kind, &format!("answered {status}"));
+        registry.answer(200);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        registry.resolve(&client).await.expect("the pause is over");
+    }
 }
 
 #[tokio::test]

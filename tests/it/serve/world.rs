@@ -7,7 +7,7 @@ use hullmark::{
     credential::{Access, Credentials},
     image::{
         AuthKind, Digest, Freshness, ImageConfig, MediaType, PlatformFilter, PlatformImage, Reference,
-        ResolvedImage, Unresolved, UnresolvedKind,
+        ResolvedImage, TextMap, Unresolved, UnresolvedKind,
     },
     policy_files::{self, Watched},
     review::{self, FindCredentials, OnlyNames, ResolveImage, Reviewer},
@@ -15,7 +15,7 @@ use hullmark::{
     workload::Workload,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -81,17 +81,17 @@ fn image(reference: &Reference, config: &Value) -> ResolvedImage {
         reference: reference.clone(),
         digest: Digest::sha256(b"manifest"),
         media_type: MediaType::OciManifest,
-        index_annotations: BTreeMap::new(),
+        index_annotations: TextMap::default(),
         available: vec![platform],
         platforms: vec![Arc::new(PlatformImage {
             platform: Some("linux/amd64".parse().unwrap()),
             manifest_digest: Digest::sha256(b"manifest"),
             media_type: MediaType::OciManifest,
-            annotations: BTreeMap::new(),
+            annotations: TextMap::default(),
             layer_sizes: vec![1],
             config_digest: Digest::sha256(&raw),
             config: ImageConfig::parse(&raw).unwrap(),
-            raw_config: raw.as_slice().into(),
+            raw_config: Some(raw.as_slice().into()),
         })],
         freshness: Freshness::Fetched,
         auth: AuthKind::Anonymous,

@@ -223,7 +223,7 @@ fn what_an_expression_reads_is_known_through_variables() {
         ("config", &[], "config.user == ''", true, false),
         ("has() of config", &[], "has(config.user)", true, false),
         ("the image's size", &[], "image.size > 1", true, false),
-        ("the document", &[], "has(image.document.x)", true, false),
+        ("the document", &[("a", "image.document")], "has(variables.a.x)", true, false),
         (
             "a variable",
             &[("a", "config.labels"), ("b", "variables.a.size()")],
@@ -239,6 +239,7 @@ fn what_an_expression_reads_is_known_through_variables() {
         let (_, expression) = compiled(variables, source, Wanted::Bool).unwrap();
         assert_eq!(expression.needs_image(), needs_image, "{name}: image");
         assert_eq!(expression.reads_object(), reads_object, "{name}: object");
+        assert_eq!(expression.reads_document(), name == "the document", "{name}: document");
         assert_eq!(expression.source(), source, "{name}");
     }
 }

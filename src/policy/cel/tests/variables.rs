@@ -4,7 +4,7 @@ use super::{World, compiled, digest};
 use crate::{
     image::{
         AuthKind, Created, Freshness, Healthcheck, ImageConfig, MediaType, Platform, PlatformImage,
-        ResolvedImage, RunsAsRoot, StopSignal, User, UserKind,
+        ResolvedImage, RunsAsRoot, StopSignal, TextMap, User, UserKind,
     },
     policy::cel::{
         Evaluation, Expression, Scope, Wanted, declarations::DECLARED, reference_markdown, types::Type,
@@ -22,7 +22,7 @@ struct Looked {
     world: World,
     resolved: ResolvedImage,
     image: PlatformImage,
-    effective: EffectiveContainer,
+    effective: EffectiveContainer<'static>,
 }
 
 impl Looked {
@@ -31,9 +31,7 @@ impl Looked {
         world.usage.image = "localhost:5000/team/app:1.2".into();
         world.usage.reference = world.usage.image.parse();
         let platform = Platform::new("linux", "arm", Some("v7"), None);
-        let map = |entries: &[(&str, &str)]| {
-            entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-        };
+        let map = |entries: &[(&str, &str)]| entries.iter().copied().collect::<TextMap>();
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
         let config = ImageConfig {
             os: "linux".into(),
@@ -43,7 +41,7 @@ impl Looked {
             created: Created::At("2026-10-01T00:00:00Z".parse().unwrap()),
             user: User::new("app:app"),
             exposed_ports: vec![crate::image::ExposedPort { raw: "8080/tcp".into(), range: None }],
-            env: list(&["PATH=/bin", "NVIDIA_VISIBLE_DEVICES=all"]),
+            env: ["PATH=/bin", "NVIDIA_VISIBLE_DEVICES=all"].into_iter().collect(),
             entrypoint: list(&["/app"]),
             cmd: list(&["serve"]),
             volumes: ["/data".to_owned()].into(),
@@ -69,7 +67,7 @@ impl Looked {
             layer_sizes: vec![1000, 500],
             config_digest: digest("c"),
             config,
-            raw_config: RAW.as_bytes().into(),
+            raw_config: Some(RAW.as_bytes().into()),
         };
         let resolved = ResolvedImage {
             reference: world.usage.image.parse().unwrap(),
@@ -81,12 +79,12 @@ impl Looked {
             freshness: Freshness::Fetched,
             auth: AuthKind::Anonymous,
         };
-        let from_image = |value: Vec<String>| Effective { value, origin: Origin::Image };
+        let from_image = |value: Vec<String>| Effective { value: value.into(), origin: Origin::Image };
         let user =
             EffectiveUser { raw: "1000".into(), kind: UserKind::Uid(1000), runs_as_root: RunsAsRoot::No };
-        let env = |name: &str, value: Option<&str>| EnvValue {
-            name: name.to_owned(),
-            value: value.map(str::to_owned),
+        let env = |name: &'static str, value: Option<&'static str>| EnvValue {
+            name,
+            value: value.map(Into::into),
             origin: Origin::Container,
         };
         let effective = EffectiveContainer {
@@ -96,9 +94,9 @@ impl Looked {
             command: from_image(list(&["/app"])),
             args: from_image(list(&["serve"])),
             env: vec![env("PATH", Some("/bin")), env("TOKEN", None)],
-            working_dir: Effective { value: "/srv".into(), origin: Origin::Image },
+            working_dir: Effective { value: "/srv", origin: Origin::Image },
             stop_signal: Effective { value: StopSignal::parse("TERM"), origin: Origin::Image },
-            volumes: ["/data".to_owned()].into(),
+            volumes: ["/data"].into(),
         };
         Self { world, resolved, image, effective }
     }
@@ -208,8 +206,13 @@ fn what_the_image_does_not_say_satisfies_nothing() {
         assert_eq!(why, "effective.uid is absent: the uid is not known; ask has(effective.uid) first");
     }
     assert_eq!(looked.bool(&[], "effective.runsAsRoot == 'unknown'"), Ok(true));
-    looked.image.raw_config = b"{".as_slice().into();
+    looked.image.raw_config = Some(b"{".as_slice().into());
     assert_eq!(looked.bool(&[], "has(image.document.x)"), Err("the image's config is no JSON".into()));
+    looked.image.raw_config = None;
+    assert_eq!(
+        looked.bool(&[], "has(image.document.x)"),
+        Err("the image's whole config was not kept".into())
+    );
     looked.world.usage.reference = "UPPER".parse();
     assert_eq!(looked.bool(&[], "image.tag == ''"), Err("the image is no valid reference".into()));
     assert_eq!(looked.bool(&[], "image.written != ''"), Ok(true));

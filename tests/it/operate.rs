@@ -2,6 +2,7 @@
 //! configuration is its own, and it is installed by the chart and runs with the chart's arguments and roles
 //! (there is no kubelet, so as a process of the test). One test after the other, since all of them share the one webhook.
 
+mod agreement;
 mod install;
 mod load;
 mod monitoring;

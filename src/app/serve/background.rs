@@ -30,6 +30,8 @@ use tokio::{
 
 /// How long policies stay as they are before what runs is judged by them.
 const SETTLE: Duration = Duration::from_secs(10);
+/// When to try again after a scan that did not work.
+const RETRY: Duration = Duration::from_mins(1);
 /// How long an object's images may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -66,8 +68,9 @@ where
     async fn lead(&mut self) {
         loop {
             self.policies.mark_unchanged();
-            let due = Instant::now() + self.interval;
-            self.scan().await;
+            let began = Instant::now();
+            let worked = self.scan().await;
+            let due = began + if worked { self.interval } else { self.interval.min(RETRY) };
             tokio::select! {
                 () = sleep_until(due) => {}
                 changed = self.policies.changed() => match changed {
@@ -78,7 +81,8 @@ where
         }
     }
 
-    async fn scan(&self) {
+    /// Whether it worked.
+    async fn scan(&self) -> bool {
         let started = Instant::now();
         match self.look().await {
             Ok(survey) => {
@@ -103,6 +107,7 @@ where
                     "scan done"
                 );
                 self.report(&survey).await;
+                true
             }
             Err(error) => {
                 self.recorder.metrics.scan_failed();
@@ -110,6 +115,7 @@ where
                     error = format!("{error:#}"),
                     "the scan of what runs failed; it will be tried again"
                 );
+                false
             }
         }
     }

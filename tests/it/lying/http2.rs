@@ -116,7 +116,7 @@ async fn serve(stream: TlsStream<TcpStream>, mut bad: Option<Bad>) -> Option<()>
         match bad.take() {
             Some(Bad::Vanish) => return None,
             Some(Bad::Headers) => {
-                let large = Response::builder().header("x-large", "x".repeat(1_000_000)).body(()).unwrap();
+                let large = Response::builder().header("x-large", "x".repeat(100_000)).body(()).unwrap();
                 respond.send_response(large, true).ok()?;
             }
             Some(Bad::Refuse) => respond.send_reset(Reason::REFUSED_STREAM),

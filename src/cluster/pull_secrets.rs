@@ -113,18 +113,20 @@ impl PullSecrets {
 
 impl FindCredentials for PullSecrets {
     async fn find(&self, reference: &Reference, workload: Option<&Workload>) -> Vec<Credentials> {
-        let mut found: Vec<Credentials> = Vec::new();
+        let (mut own, mut global) = (Vec::new(), Vec::new());
         let namespace = workload.and_then(|workload| workload.namespace.as_deref());
         if let (Some(workload), Some(namespace)) = (workload, namespace.filter(|name| self.reads(name))) {
             for name in self.names(namespace, workload).await {
-                found.extend(self.secret(namespace, &name).await.lookup(reference));
+                own.push(self.secret(namespace, &name).await);
             }
         }
         for (namespace, name) in &self.global {
-            found.extend(self.secret(namespace, name).await.lookup(reference));
+            global.push(self.secret(namespace, name).await);
         }
-        let mut distinct = Vec::with_capacity(found.len());
-        for one in found {
+        // As the kubelet does: the Pod's secrets are one keyring, and what is known besides comes after it.
+        let found = [own, global].map(|secrets| Keychain::lookup_in(&secrets, reference));
+        let mut distinct = Vec::new();
+        for one in found.into_iter().flatten() {
             if !distinct.contains(&one) {
                 distinct.push(one);
             }

@@ -42,18 +42,31 @@ impl Keychain {
     /// Everything that could read `reference`, in the order to try.
     #[must_use]
     pub fn lookup(&self, reference: &Reference) -> Vec<Credentials> {
-        let found = self.matching(|key| matches(key, reference.domain(), reference.path()));
+        Self::lookup_in(&[self], reference)
+    }
+
+    /// The same as if all `keychains` were one, such as those of a Pod's pull secrets: a more exact key comes first, in
+    /// whichever it is.
+    #[must_use]
+    pub fn lookup_in(keychains: &[impl AsRef<Self>], reference: &Reference) -> Vec<Credentials> {
+        let matching = |matches: &dyn Fn(&str) -> bool| -> Vec<Credentials> {
+            let entries = keychains.iter().flat_map(|keychain| &keychain.as_ref().entries);
+            let mut found: Vec<_> = entries.filter(|(key, _)| matches(key)).collect();
+            // Stable: entries of one key keep the order in which they were added.
+            found.sort_by(|(a, _), (b, _)| b.cmp(a));
+            found.into_iter().map(|(_, credentials)| credentials.clone()).collect()
+        };
+        let found = matching(&|key| matches(key, reference.domain(), reference.path()));
         if found.is_empty() && is_docker_hub(reference.domain()) {
-            return self.matching(|key| key == DOCKER_HUB_KEY);
+            return matching(&|key| key == DOCKER_HUB_KEY);
         }
         found
     }
+}
 
-    fn matching(&self, matches: impl Fn(&str) -> bool) -> Vec<Credentials> {
-        let mut found: Vec<_> = self.entries.iter().filter(|(key, _)| matches(key)).collect();
-        // Stable: entries of one key keep the order in which they were added.
-        found.sort_by(|(a, _), (b, _)| b.cmp(a));
-        found.into_iter().map(|(_, credentials)| credentials.clone()).collect()
+impl AsRef<Self> for Keychain {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     pools::Pools,
     proxy::Proxies,
     redirect,
-    weather::{Repeats, Weather},
+    weather::{Outcome, Repeats, Weather},
 };
 use crate::image::{Unresolved, UnresolvedKind};
 use reqwest::{
@@ -203,7 +203,8 @@ impl Transport {
         Ok(())
     }
 
-    /// One hop, tried again where that may help. A body that is a secret (a form) is sent once.
+    /// One hop, tried again where that may help. A body that is a secret (a form) is read once at most: it goes to another
+    /// connection only where none came to it.
     async fn hop(
         &self,
         outgoing: &Outgoing<'_>,
@@ -221,7 +222,8 @@ impl Transport {
             let result = self.once(outgoing, request, url, host, nth).await;
             let outcome = answer::outcome(&result);
             let wait = pass.tell(&outcome, &mut repeats, started.elapsed(), outgoing.deadline);
-            let Some(wait) = wait.filter(|_| !outgoing.payload.is_secret()) else {
+            let may_repeat = !outgoing.payload.is_secret() || outcome == Outcome::Unasked;
+            let Some(wait) = wait.filter(|_| may_repeat) else {
                 return result.map_err(|failed| failed.why);
             };
             sleep(wait).await;

@@ -85,3 +85,26 @@ fn entries_of_one_key_keep_their_order() {
 fn the_default_registry_is_asked_only_when_nothing_else_matches() {
     assert_eq!(users(&["index.docker.io", "docker.io"], "nginx"), ["docker.io"]);
 }
+
+#[test]
+fn several_keychains_are_searched_as_one() {
+    let basic = |name: &str| Credentials::Basic { username: name.to_owned(), password: String::new() };
+    let keychain = |rows: &[(&str, &str)]| {
+        let mut keychain = Keychain::default();
+        for (key, name) in rows {
+            keychain.add(key, basic(name));
+        }
+        keychain
+    };
+    let first = keychain(&[("ghcr.io", "broad"), ("https://index.docker.io/v1/", "hub")]);
+    let second = keychain(&[("ghcr.io/team", "exact"), ("ghcr.io", "later"), ("docker.io", "plain")]);
+    for (image, expected) in [
+        ("ghcr.io/team/app", &["exact", "broad", "later"][..]),
+        ("ghcr.io/other/app", &["broad", "later"]),
+        ("nginx", &["plain"]),
+        ("quay.io/app", &[]),
+    ] {
+        let found = Keychain::lookup_in(&[&first, &second], &image.parse().unwrap());
+        assert_eq!(found, expected.iter().map(|name| basic(name)).collect::<Vec<_>>(), "{image}");
+    }
+}

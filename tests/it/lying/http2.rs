@@ -1,10 +1,11 @@
 //! A server of HTTP/2 that ends connections and streams: what no connection came to is asked again for nothing, what
 //! broke is asked once more, and what stays broken is told.
 
-use super::{Client, Seen, Shelf, UnresolvedKind, assert_failed};
+use super::{Client, Reply, Seen, Shelf, UnresolvedKind, assert_failed};
 use crate::support::Authority;
 use axum::{body::Bytes, http::Response};
 use h2::{Reason, RecvStream, server};
+use hullmark::credential::Credentials;
 use std::{
     sync::{
         Arc,
@@ -102,7 +103,12 @@ async fn serve(stream: TlsStream<TcpStream>, mut bad: Option<Bad>) -> Option<()>
     let shelf = Shelf::with_image();
     let mut connection = server::handshake(stream).await.ok()?;
     while let Some(Ok((request, mut respond))) = connection.accept().await {
-        let (status, headers, body) = shelf.serve(&seen(&request)).into_parts();
+        let seen = seen(&request);
+        let reply = match &*seen.target {
+            "/token" => Reply::new(200, r#"{"token":"good"}"#),
+            _ => shelf.serve(&seen),
+        };
+        let (status, headers, body) = reply.into_parts();
         let answer = headers
             .iter()
             .fold(Response::builder().status(status), |all, (name, value)| all.header(name, value));
@@ -110,7 +116,7 @@ async fn serve(stream: TlsStream<TcpStream>, mut bad: Option<Bad>) -> Option<()>
         match bad.take() {
             Some(Bad::Vanish) => return None,
             Some(Bad::Headers) => {
-                let large = Response::builder().header("x-large", "x".repeat(1_000_000)).body(()).unwrap();
+                let large = Response::builder().header("x-large", "x".repeat(100_000)).body(()).unwrap();
                 respond.send_response(large, true).ok()?;
             }
             Some(Bad::Refuse) => respond.send_reset(Reason::REFUSED_STREAM),
@@ -174,5 +180,29 @@ async fn what_ends_before_any_answer_is_told() {
         let failed = client.failure(&format!("{}/app:1", server.host)).await;
         assert_failed(&failed, UnresolvedKind::Unreachable, text);
         assert_eq!(client.exchanges.lock().unwrap().len(), tries, "{bad:?}");
+    }
+}
+
+/// A refresh token may be good for one use: it is sent again only where it is certain that nobody has read it.
+#[tokio::test]
+async fn a_secret_is_sent_again_only_where_nobody_came_to_it() {
+    for (bad, expected) in
+        [(Bad::GoAway, true), (Bad::Refuse, true), (Bad::Vanish, false), (Bad::Fail, false)]
+    {
+        let tokens = Server::start(move |nth| (nth == 0).then_some(bad)).await;
+        let (shelf, realm) = (Shelf::with_image(), format!("https://{}/token", tokens.host));
+        let registry = super::Server::start(move |seen| match seen.header("authorization") {
+            Some("Bearer good") => shelf.serve(seen),
+            _ => Reply::challenge(format!("Bearer realm=\"{realm}\"")),
+        })
+        .await;
+        let hosts = [
+            (registry.authority(), format!("server = 'http://{}'", registry.authority())),
+            (tokens.host.clone(), format!("server = 'https://{}'\nskip_verify = true", tokens.host)),
+        ];
+        let identity = Credentials::IdentityToken("once".to_owned());
+        let image = format!("{}/app:1", registry.authority());
+        let found = Client::with(&hosts, &[]).resolve_as(&image, &[identity]).await;
+        assert_eq!(found.is_ok(), expected, "{bad:?}: {found:?}");
     }
 }

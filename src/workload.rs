@@ -13,7 +13,7 @@ mod platforms;
 
 pub(crate) use fields::Fields;
 
-pub use effective::{Effective, EffectiveContainer, EffectiveUser, EnvValue, Origin};
+pub use effective::{Effective, EffectiveContainer, EffectiveUser, EnvValue, Origin, Words};
 pub use extract::{InvalidWorkload, objects};
 
 use crate::image::{InvalidReference, PlatformFilter, Reference};

@@ -128,6 +128,20 @@ pub enum SharedLookup {
     Poisoned,
 }
 
+impl SharedLookup {
+    /// A stable name for metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Poisoned => "poisoned",
+        }
+    }
+}
+
 /// What an exchange was for. A redirect keeps the purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
@@ -210,20 +224,6 @@ mod tests {
         ];
         for (name, url, expected) in rows {
             assert_eq!(shown(&url.parse().expect("a URL")), expected, "{name}");
-        }
-    }
-}
-
-impl SharedLookup {
-    /// A stable name for metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Poisoned => "poisoned",
         }
     }
 }

@@ -61,8 +61,9 @@ impl<V: Clone + Weigh> Recent<V> {
     }
 
     fn shard(&self, key: u128) -> (MutexGuard<'_, Shard<V>>, Key) {
-        let key @ [first, _] = [(key >> 64) as u64, key as u64];
-        // The map takes the other end of the first half.
+        let halves = [key >> 64, key & u128::from(u64::MAX)];
+        let key @ [first, _] = halves.map(|half| u64::try_from(half).unwrap_or_default());
+        // The map takes both ends of the first half.
         let at = usize::try_from(first >> 32).unwrap_or_default() % self.shards.len();
         (self.shards[at].lock().unwrap_or_else(PoisonError::into_inner), key)
     }

@@ -59,6 +59,9 @@ pub struct EnvValue<'a> {
     pub origin: Origin,
 }
 
+/// Words of a command line.
+pub type Words<'a> = Effective<Cow<'a, [String]>>;
+
 /// What the runtime would run. The field has no word for this; it is ours. It borrows what it can: one is made for each
 /// platform of each image of each Pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +73,9 @@ pub struct EffectiveContainer<'a> {
     /// `runAsNonRoot`, container then Pod.
     pub run_as_non_root: Option<bool>,
     /// The executable and its first arguments (Entrypoint, or `command`).
-    pub command: Effective<Cow<'a, [String]>>,
+    pub command: Words<'a>,
     /// The rest (Cmd, or `args`).
-    pub args: Effective<Cow<'a, [String]>>,
+    pub args: Words<'a>,
     /// The image's variables overridden by the container's.
     pub env: Vec<EnvValue<'a>>,
     /// The working directory; `/` by default.
@@ -169,7 +172,7 @@ fn process<'a>(
     own: &Overrides,
     config: &'a ImageConfig,
     variables: &Variables<'_>,
-) -> (Effective<Cow<'a, [String]>>, Effective<Cow<'a, [String]>>) {
+) -> (Words<'a>, Words<'a>) {
     let of_container =
         |list: &[String]| Effective::new(Cow::Owned(variables.expand_all(list)), Origin::Container);
     if !own.command.is_empty() {
@@ -183,7 +186,7 @@ fn process<'a>(
     (of_image(entrypoint), args)
 }
 
-fn of_image(list: &[String]) -> Effective<Cow<'_, [String]>> {
+fn of_image(list: &[String]) -> Words<'_> {
     Effective::new(Cow::Borrowed(list), if list.is_empty() { Origin::Default } else { Origin::Image })
 }
 

@@ -30,7 +30,7 @@ struct Path {
 
 /// A field, or an item of the list in it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Step(&'static str, Option<usize>);
+struct Step(&'static str, Option<u32>);
 
 impl Path {
     /// What is too deep has the path of what it is in.
@@ -103,7 +103,7 @@ impl<'a> Fields<'a> {
     /// The objects in the list `key`.
     pub(crate) fn objects(&self, key: &'static str) -> Result<Vec<Self>, InvalidWorkload> {
         let items = self.list(key)?.iter().enumerate();
-        items.map(|(i, item)| Self::at(item, self.path.then(Step(key, Some(i))))).collect()
+        items.map(|(i, item)| Self::at(item, self.path.then(Step(key, u32::try_from(i).ok())))).collect()
     }
 
     /// The string in the field `key`.

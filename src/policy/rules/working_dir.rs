@@ -94,7 +94,7 @@ mod tests {
             compile(&["/"])
                 .0
                 .unwrap()
-                .judge_dir(&Effective { value: "/".into(), origin: Origin::Default })
+                .judge_dir(&Effective { value: "/", origin: Origin::Default })
                 .is_none()
         );
     }

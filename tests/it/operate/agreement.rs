@@ -133,11 +133,10 @@ async fn in_force(stage: &Stage, webhook: &Webhook, namespace: &Namespace) {
     });
     eventually("both policies are in force", webhook, async || {
         namespace.kubectl_with(&pod.to_string(), ["create", "--dry-run=server", "-f", "-"]).await.succeeded();
-        let seen = webhook.logged("review").iter().any(|line| {
+        webhook.logged("review").iter().any(|line| {
             let findings = line["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
             findings.iter().map(|one| text(&one["policy"])).collect::<BTreeSet<_>>().len() == POLICIES.len()
-        });
-        seen
+        })
     })
     .await;
 }
@@ -269,7 +268,7 @@ async fn of_reports(namespaces: &[Namespace]) -> Counts {
     for namespace in namespaces {
         let reports = namespace.kubectl(["get", "reports", "-o", "json"]).await.succeeded().json();
         for result in
-            reports["items"].as_array().unwrap().iter().flat_map(|one| one["results"].as_array()).flatten()
+            reports["items"].as_array().unwrap().iter().filter_map(|one| one["results"].as_array()).flatten()
         {
             let pods: usize = text(&result["properties"]["pods"]).parse().unwrap();
             let (fail, error) = counts.entry(text(&result["policy"]).to_owned()).or_default();

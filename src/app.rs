@@ -9,9 +9,11 @@ use crate::{
     auth_files::{AuthFiles, Environment},
     check,
     cli::{
-        CheckArgs, Cli, Command, InspectArgs, PolicyCommand, RegistryArgs, SharedCacheArgs, WebhookCommand,
+        CheckArgs, Cli, Command, InspectArgs, PolicyCommand, PullSecretsArgs, PullSecretsScope, RegistryArgs,
+        SharedCacheArgs, WebhookCommand,
     },
-    cluster, crds,
+    cluster::{self, pull_secrets::Scope},
+    crds,
     credential_provider::CredentialProviders,
     demo, inspect, policy_files, policy_reference, policy_test,
     registry::{Exchange, Observer, ProxySettings, Registry, Settings, SharedSettings},
@@ -137,6 +139,15 @@ fn shared_cache(args: &SharedCacheArgs) -> Result<Option<SharedSettings>> {
     let read = |path: &PathBuf| fs::read(path).with_context(|| format!("--cache-ca {}", path.display()));
     let roots = args.cache_ca.as_ref().map(read).transpose()?;
     Ok(Some(SharedSettings { url: url.clone(), roots, patience: args.cache_timeout }))
+}
+
+/// Whose pull secrets are read, by the command line.
+fn pull_secrets(args: &PullSecretsArgs) -> Scope {
+    match args.scope {
+        PullSecretsScope::Disabled => Scope::Disabled,
+        PullSecretsScope::Namespaces => Scope::Namespaces(args.namespaces.iter().cloned().collect()),
+        PullSecretsScope::Cluster => Scope::Cluster,
+    }
 }
 
 /// The plugins that the command line names.

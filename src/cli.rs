@@ -2,13 +2,15 @@
 
 mod cache;
 mod log;
+mod pull_secrets;
 mod registry;
-mod trace;
-
 mod reporting;
 mod scan;
+mod trace;
+
 pub use cache::{CacheArgs, SharedCacheArgs};
 pub use log::{LogArgs, LogFormat};
+pub use pull_secrets::{PullSecretsArgs, PullSecretsScope};
 pub use registry::{AddressRange, RegistryArgs};
 pub use reporting::ReportingArgs;
 pub use scan::{ScanArgs, ScanOutput};
@@ -227,12 +229,9 @@ pub struct ClusterArgs {
     /// Kubeconfig; default: as a Pod, else as kubectl.
     #[arg(long, value_name = "FILE", requires = "cluster")]
     pub kubeconfig: Option<PathBuf>,
-    /// Whose pull secrets are read.
-    #[arg(long, value_enum, default_value_t = PullSecretsScope::Cluster, env = "HULLMARK_PULL_SECRETS")]
-    pub pull_secrets: PullSecretsScope,
-    /// With --pull-secrets namespaces: these.
-    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', env = "HULLMARK_PULL_SECRET_NAMESPACES")]
-    pub pull_secret_namespaces: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub pull_secrets: PullSecretsArgs,
     /// Pull secrets of the operator's own, for every Pod.
     #[arg(long, value_name = "NAMESPACE/NAME", value_delimiter = ',', value_parser = namespaced_name, env = "HULLMARK_GLOBAL_PULL_SECRETS")]
     pub global_pull_secrets: Vec<NamespacedName>,
@@ -305,17 +304,6 @@ pub struct ClusterArgs {
 
 /// `namespace/name`
 pub type NamespacedName = (String, String);
-
-/// `--pull-secrets`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PullSecretsScope {
-    /// Nobody's.
-    Disabled,
-    /// Those of the namespaces that --pull-secret-namespaces names.
-    Namespaces,
-    /// Those of every namespace.
-    Cluster,
-}
 
 /// `--unmatched`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

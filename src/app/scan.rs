@@ -1,15 +1,15 @@
 //! `hullmark scan`: what it needs of a cluster and of registries, wired together.
 
-use super::{credential_providers, now, settings, tell_credentials};
+use super::{credential_providers, now, pull_secrets, settings, tell_credentials};
 use crate::{
     auth_files::{AuthFiles, Environment},
-    cli::{PullSecretsScope, ScanArgs},
+    cli::ScanArgs,
     cluster::{
         self,
         namespaces::Namespaces,
         nodes,
         policies::{self, Statuses},
-        pull_secrets::{PullSecrets, Scope},
+        pull_secrets::PullSecrets,
         workloads,
     },
     policy::{Defaults, PolicySet},
@@ -44,7 +44,7 @@ pub(super) async fn run(args: &ScanArgs) -> Result<ExitCode> {
         first: AuthFiles::read(&Environment::read(|name| std::env::var_os(name))),
         then: credential_providers(&args.registry)?,
     };
-    let secrets = PullSecrets::new(client.clone(), scope(args), Vec::new());
+    let secrets = PullSecrets::new(client.clone(), pull_secrets(&args.pull_secrets), Vec::new());
     let namespaces = namespaces(&client, &mut unseen).await;
     let nodes = nodes(args, &client, &mut unseen).await;
     let reviewer = Reviewer { images, credentials: Chain { first: secrets, then: Some(own) }, nodes };
@@ -119,14 +119,4 @@ async fn nodes(args: &ScanArgs, client: &Client, unseen: &mut Vec<String>) -> No
         unseen.push("no node says its platform: every platform of an image is judged".to_owned());
     }
     review::nodes(platforms)
-}
-
-fn scope(args: &ScanArgs) -> Scope {
-    match args.pull_secrets {
-        PullSecretsScope::Disabled => Scope::Disabled,
-        PullSecretsScope::Namespaces => {
-            Scope::Namespaces(args.pull_secret_namespaces.iter().cloned().collect())
-        }
-        PullSecretsScope::Cluster => Scope::Cluster,
-    }
 }

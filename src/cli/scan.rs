@@ -1,6 +1,6 @@
 //! `hullmark scan`.
 
-use super::{PullSecretsScope, RegistryArgs, duration};
+use super::{PullSecretsArgs, RegistryArgs, duration};
 use crate::image::Platform;
 use clap::{Args, ValueEnum};
 use std::{path::PathBuf, time::Duration};
@@ -38,12 +38,9 @@ pub struct ScanArgs {
     /// Judge images on these platforms only; default: those of the cluster's nodes.
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',', env = "HULLMARK_PLATFORMS")]
     pub platforms: Vec<Platform>,
-    /// Whose pull secrets are read, before your own auth files.
-    #[arg(long, value_enum, default_value_t = PullSecretsScope::Cluster, env = "HULLMARK_PULL_SECRETS")]
-    pub pull_secrets: PullSecretsScope,
-    /// With --pull-secrets namespaces: these.
-    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', env = "HULLMARK_PULL_SECRET_NAMESPACES")]
-    pub pull_secret_namespaces: Vec<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would print it as the help of a flag")]
+    pub pull_secrets: PullSecretsArgs,
     /// Name of the webhook configuration: Pods that are older than it were never judged.
     #[arg(long, value_name = "NAME", default_value = "hullmark", env = "HULLMARK_WEBHOOK_CONFIGURATION")]
     pub webhook_configuration: String,

@@ -1,15 +1,18 @@
 //! Where the webhook takes from what it judges by: a folder and the user's auth files, or the cluster.
 
-use super::{super::now, Recorder};
+use super::{
+    super::{now, pull_secrets},
+    Recorder,
+};
 use crate::{
     auth_files::{AuthFiles, Environment},
-    cli::{ClusterArgs, PullSecretsScope, ServeArgs, UnmatchedImages},
+    cli::{ClusterArgs, ServeArgs, UnmatchedImages},
     cluster::{
         self,
         namespaces::Namespaces,
         nodes,
         policies::{self, Statuses},
-        pull_secrets::{PullSecrets, Scope},
+        pull_secrets::PullSecrets,
     },
     credential::Credentials,
     image::Reference,
@@ -91,7 +94,7 @@ impl Sources {
             policies: watched.policies.clone(),
             credentials: Keyring::Secrets(PullSecrets::new(
                 client.clone(),
-                scope(args),
+                pull_secrets(&args.pull_secrets),
                 args.global_pull_secrets.clone(),
             )),
             nodes,
@@ -119,16 +122,6 @@ fn defaults(args: &ClusterArgs) -> Result<Defaults> {
         UnmatchedImages::Deny => Unmatched::Deny,
     };
     Ok(Defaults { exceptions, unmatched })
-}
-
-fn scope(args: &ClusterArgs) -> Scope {
-    match args.pull_secrets {
-        PullSecretsScope::Disabled => Scope::Disabled,
-        PullSecretsScope::Namespaces => {
-            Scope::Namespaces(args.pull_secret_namespaces.iter().cloned().collect())
-        }
-        PullSecretsScope::Cluster => Scope::Cluster,
-    }
 }
 
 impl Keyring {

@@ -18,6 +18,7 @@ mod load;
 mod memory;
 mod pods;
 mod program;
+mod scan;
 mod stages;
 mod stampede;
 mod start;
@@ -26,7 +27,7 @@ mod support;
 mod synthetic;
 
 /// What there is to measure, in order of the time that it takes.
-const ALL: [&str; 7] = ["start", "evaluation", "stages", "growth", "stampede", "ceiling", "memory"];
+const ALL: [&str; 8] = ["start", "evaluation", "stages", "growth", "stampede", "scan", "ceiling", "memory"];
 
 /// As the program has it.
 #[global_allocator]
@@ -47,6 +48,7 @@ async fn main() {
             "evaluation" => evaluation::run(),
             "stages" => stages::run().await,
             "growth" => growth::run().await,
+            "scan" => scan::run().await,
             "stampede" => stampede::run().await,
             "ceiling" => ceiling::run().await,
             _ => memory::run().await,

@@ -16,7 +16,7 @@ mod evaluate;
 mod exception;
 mod expressions;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod glob;
 mod matching;
 mod message;

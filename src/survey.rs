@@ -220,3 +220,6 @@ impl Surveyed {
         drift::has_drifted(fact, self.running(&fact.usage))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,39 @@
 //! Pods, images and policies for tests, written as their authors would write them.
 
-use super::{Fact, Namespace, PolicyDocument, PolicyError, PolicySet, Subject, Verdict};
+use super::{
+    Enforcement, Fact, Finding, FindingKind, Namespace, PolicyDocument, PolicyError, PolicySet, Subject,
+    Verdict,
+};
 use crate::{
     image::{
         AuthKind, Digest, Freshness, ImageConfig, MediaType, PlatformImage, ResolvedImage, TextMap,
         Unresolved, UnresolvedKind,
     },
-    workload::Workload,
+    workload::{UseKind, Workload},
     yaml,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// A violation of `non-root` that denies; tests say what is otherwise with theirs.
+pub(crate) fn finding() -> Finding {
+    Finding {
+        policy: "non-root".to_owned(),
+        rule: "user".to_owned(),
+        kind: FindingKind::Violation,
+        enforcement: Enforcement::Deny,
+        if_enforced: Enforcement::Deny,
+        audit: false,
+        use_kind: UseKind::Container,
+        container: "app".to_owned(),
+        field_path: "spec.containers[0].image".to_owned(),
+        image: "r.test/app:1".to_owned(),
+        platforms: Vec::new(),
+        found: String::new(),
+        wanted: String::new(),
+        message: String::new(),
+    }
+}
 
 /// A policy of the cluster with this `spec`, in YAML.
 pub(super) fn cluster_policy(name: &str, spec: &str) -> PolicyDocument {
@@ -104,12 +127,12 @@ pub(super) fn image(platforms: Vec<PlatformImage>) -> ResolvedImage {
 }
 
 /// An image for linux/amd64 and linux/arm64 with one config.
-pub(super) fn image_of(config: &Value) -> ResolvedImage {
+pub(crate) fn image_of(config: &Value) -> ResolvedImage {
     image(vec![platform("linux/amd64", config), platform("linux/arm64", config)])
 }
 
 /// A failure to look at an image.
-pub(super) fn unresolved(kind: UnresolvedKind, detail: &str) -> Unresolved {
+pub(crate) fn unresolved(kind: UnresolvedKind, detail: &str) -> Unresolved {
     Unresolved { kind, host: None, status: None, detail: detail.to_owned() }
 }
 

@@ -55,25 +55,18 @@ impl<'a> Remark<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Enforcement, FindingKind};
-    use crate::{image::UnresolvedKind, workload::UseKind};
+    use crate::{
+        image::UnresolvedKind,
+        policy::{Enforcement, FindingKind, fixtures},
+    };
 
     fn finding(policy: &str, rule: &str, message: &str) -> Finding {
         Finding {
             policy: policy.to_owned(),
             rule: rule.to_owned(),
             kind: FindingKind::Unresolved(UnresolvedKind::NotFound),
-            enforcement: Enforcement::Deny,
-            if_enforced: Enforcement::Deny,
-            audit: false,
-            use_kind: UseKind::Container,
-            container: "app".to_owned(),
-            field_path: "spec.containers[0].image".to_owned(),
-            image: "app:1".to_owned(),
-            platforms: vec![],
-            found: String::new(),
-            wanted: String::new(),
             message: message.to_owned(),
+            ..fixtures::finding()
         }
     }
 

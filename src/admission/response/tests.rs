@@ -3,8 +3,8 @@ mod modes;
 use super::*;
 use crate::{
     image::{AuthKind, Freshness, MediaType, ResolvedImage, Unresolved},
-    policy::Finding,
-    workload::{UseKind, Workload},
+    policy::{Finding, fixtures},
+    workload::Workload,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -28,19 +28,11 @@ fn request(kind: &str) -> Request {
 fn finding(enforcement: Enforcement, kind: FindingKind, message: &str) -> Finding {
     Finding {
         policy: "baseline".to_owned(),
-        rule: "user".to_owned(),
         kind,
         enforcement,
-        if_enforced: Enforcement::Deny,
-        audit: false,
-        use_kind: UseKind::Container,
-        container: "app".to_owned(),
-        field_path: "spec.containers[0].image".to_owned(),
         image: "nginx".to_owned(),
-        platforms: Vec::new(),
-        found: String::new(),
-        wanted: String::new(),
         message: message.to_owned(),
+        ..fixtures::finding()
     }
 }
 

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
     image::{Freshness, MediaType, ResolvedImage, UnresolvedKind},
-    policy::{Excepted, Verdict},
-    workload::{UseKind, Workload},
+    policy::{Excepted, Verdict, fixtures},
+    workload::Workload,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -25,20 +25,14 @@ fn object(kind: &str, name: &str) -> ObjectRef {
 
 fn finding(rule: &str, kind: FindingKind) -> Finding {
     Finding {
-        policy: "non-root".to_owned(),
         rule: rule.to_owned(),
         kind,
         enforcement: Enforcement::Warn,
-        if_enforced: Enforcement::Deny,
-        audit: false,
-        use_kind: UseKind::Container,
-        container: "app".to_owned(),
-        field_path: "spec.containers[0].image".to_owned(),
-        image: "r.test/app:1".to_owned(),
         platforms: vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()],
         found: format!("{rule} is wrong"),
         wanted: "a better one".to_owned(),
         message: format!("container \"app\": {rule} is wrong"),
+        ..fixtures::finding()
     }
 }
 

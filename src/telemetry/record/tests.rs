@@ -1,12 +1,12 @@
 use super::*;
 use crate::{
     image::{Platform, Unresolved, UnresolvedKind},
-    policy::{Enforcement, Excepted, Fact, Finding, FindingKind, Verdict},
+    policy::{Enforcement, Excepted, Fact, Finding, FindingKind, Verdict, fixtures},
     telemetry::{
         DECISION,
         log::{self, Format, tests::Lines},
     },
-    workload::{ImageUse, UseKind},
+    workload::ImageUse,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -36,20 +36,11 @@ fn request(user: &str) -> Request {
 
 fn finding(message: &str) -> Finding {
     Finding {
-        policy: "non-root".to_owned(),
-        rule: "user".to_owned(),
-        kind: FindingKind::Violation,
-        enforcement: Enforcement::Deny,
-        if_enforced: Enforcement::Deny,
-        audit: false,
-        use_kind: UseKind::Container,
-        container: "app".to_owned(),
-        field_path: "spec.containers[0].image".to_owned(),
         image: "registry.test/app:1".to_owned(),
-        platforms: Vec::new(),
         found: "user 0".to_owned(),
         wanted: "a user that is not root".to_owned(),
         message: message.to_owned(),
+        ..fixtures::finding()
     }
 }
 

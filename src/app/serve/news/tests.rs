@@ -2,8 +2,8 @@ use super::*;
 use crate::{
     admission::{Request, respond},
     image::UnresolvedKind,
+    policy::fixtures,
     review::Review,
-    workload::UseKind,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -38,19 +38,10 @@ fn pod(name: &str, owner: Option<&str>) -> Value {
 fn finding(policy: &str, enforcement: Enforcement, kind: FindingKind) -> Finding {
     Finding {
         policy: policy.to_owned(),
-        rule: "user".to_owned(),
         kind,
         enforcement,
-        if_enforced: Enforcement::Deny,
-        audit: false,
-        use_kind: UseKind::Container,
-        container: "app".to_owned(),
-        field_path: "spec.containers[0].image".to_owned(),
-        image: "r.test/app:1".to_owned(),
-        platforms: Vec::new(),
-        found: String::new(),
-        wanted: String::new(),
         message: format!("app {}", kind.as_str()),
+        ..fixtures::finding()
     }
 }
 

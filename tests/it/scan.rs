@@ -191,7 +191,7 @@ async fn what_cannot_be_had_is_told() {
     let file = scene.policies.path().join("kubeconfig");
     scene.namespace.plane.write_kubeconfig_of(&scene.namespace.name, "default", &file).await;
     let refused = as_account(&scene, &file, &["--policies", scene.policies.path().to_str().unwrap()]).await;
-    assert!(refused.starts_with("hullmark: Pods cannot be listed: pods is forbidden: "), "{refused}");
+    assert!(refused.starts_with("hullmark: pods cannot be listed: pods is forbidden: "), "{refused}");
 }
 
 async fn as_account(scene: &Scene, kubeconfig: &Path, more: &[&str]) -> String {

@@ -55,7 +55,8 @@ pub(crate) async fn run() {
     ];
     let policies = PolicySet::compile(&documents).unwrap();
     let (mut lines, mut figures) = (Vec::new(), Vec::new());
-    for count in [1_000, 5_000, 20_000] {
+    // The most first: of what is given back, the allocator keeps some for the next, which then seems to take nothing.
+    for count in [20_000, 5_000, 1_000] {
         let before = program::memory_of("self");
         let started = Instant::now();
         let pages = stream::iter((0..count).step_by(PAGE).map(page));
@@ -68,13 +69,15 @@ pub(crate) async fn run() {
         let page = survey::page::html(&document).len();
         let made = started.elapsed();
         lines.push(format!(
-            "{count} Pods: {:.0} µs for each, {:.1} KiB kept for each, JSON {} KiB, page {} KiB in {:.0} ms",
+            "{count} Pods: {:.0} µs for each, JSON {} KiB, page {} KiB in {:.0} ms",
             took.as_secs_f64() * 1e6 / count as f64,
-            kept as f64 / 1024.0 / count as f64,
             json / 1024,
             page / 1024,
             made.as_secs_f64() * 1e3,
         ));
+        if lines.len() == 1 {
+            lines.push(format!("  {:.1} KiB kept for each", kept as f64 / 1024.0 / count as f64));
+        }
         figures.push(json!({
             "pods": count, "seconds": took.as_secs_f64(), "bytes": kept, "json": json, "page": page,
         }));

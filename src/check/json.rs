@@ -38,7 +38,7 @@ fn object(one: &Judged) -> Value {
         "namespace": workload.namespace,
         "name": workload.name,
         "outcome": one.outcome().as_str(),
-        "policies": one.review.verdict.policies,
+        "policies": one.review.verdict.policy_names(),
         "images": one.review.facts.iter().map(json::image).collect::<Vec<_>>(),
         "findings": one.findings().iter().map(|found| finding(one, found)).collect::<Vec<_>>(),
     })

@@ -18,6 +18,7 @@ use super::{
 use crate::api::v1alpha1::{MatchResources, OnResolutionFailure, PolicySpec, Use, ValidationAction};
 use document::{Document, Kind};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Keys of audit annotations that Hullmark itself writes; a policy cannot take their place.
 pub const RESERVED_ANNOTATIONS: [&str; 10] = [
@@ -37,7 +38,7 @@ pub const RESERVED_ANNOTATIONS: [&str; 10] = [
 #[derive(Debug)]
 pub(super) struct Policy {
     /// Its name; `namespace/name` for a namespaced one.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// Where it was written.
     pub(super) source: String,
     pub(super) actions: Vec<ValidationAction>,
@@ -99,7 +100,7 @@ fn policy(document: &PolicyDocument, header: &Document<'_>, root: &Place<'_>) ->
     let at = root.field("spec");
     check_actions(&spec, &at);
     let policy = Policy {
-        name: header.full_name(),
+        name: header.full_name().into(),
         source: document.source.clone(),
         selector: Selector::compile(&spec.match_, header.namespace.as_deref(), &at.field("match")),
         parameters: parameters::Source::compile(&spec, header.namespace.as_deref(), &at),

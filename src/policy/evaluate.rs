@@ -316,7 +316,7 @@ impl Policy {
             FindingKind::Violation | FindingKind::EvaluationError => Enforcement::Deny,
         };
         Finding {
-            policy: self.name.clone(),
+            policy: self.name.to_string(),
             rule: found.rule,
             kind: found.kind,
             // Never stricter than what the policy's actions say.

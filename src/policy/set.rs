@@ -139,7 +139,7 @@ impl PolicySet {
                 }
             };
             let key = match &compiled {
-                Compiled::Policy(policy) => (true, policy.name.clone()),
+                Compiled::Policy(policy) => (true, policy.name.to_string()),
                 Compiled::Exception(exception) => (false, exception.name.clone()),
             };
             if let Some(first) = sources.get(&key) {
@@ -183,13 +183,13 @@ impl PolicySet {
     /// Which objects this policy reads, if any.
     #[must_use]
     pub fn parameters_of(&self, policy: &str) -> Option<WantedParameters> {
-        self.policies.iter().find(|one| one.name == policy)?.parameters.as_ref().map(Source::wanted)
+        self.policies.iter().find(|one| *one.name == *policy)?.parameters.as_ref().map(Source::wanted)
     }
 
     /// What a policy in force has, and how many exceptions name it at `now`.
     #[must_use]
     pub fn counts_of(&self, policy: &str, now: jiff::Timestamp) -> Option<PolicyCounts> {
-        let one = self.policies.iter().find(|one| one.name == policy)?;
+        let one = self.policies.iter().find(|one| *one.name == *policy)?;
         let exceptions = self
             .exceptions
             .iter()

@@ -4,7 +4,7 @@ use crate::{
     image::{Platform, UnresolvedKind},
     workload::UseKind,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What policies found, and what they want recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Verdict {
     /// What exceptions let pass: found, and not enforced.
     pub excepted: Vec<Excepted>,
     /// The policies that selected at least one use.
-    pub policies: Vec<String>,
+    pub policies: Vec<Arc<str>>,
     /// Audit annotations of policies, by legal key.
     pub audit_annotations: BTreeMap<String, String>,
 }
@@ -134,6 +134,11 @@ impl Decision {
 }
 
 impl Verdict {
+    /// The policies that selected at least one use, by name.
+    pub fn policy_names(&self) -> Vec<&str> {
+        self.policies.iter().map(|name| &**name).collect()
+    }
+
     /// What the findings add up to.
     #[must_use]
     pub fn decision(&self) -> Decision {

@@ -68,7 +68,7 @@ fn object(one: &Surveyed) -> Value {
         "createdAt": one.created.map(|at| at.to_string()),
         "compliance": one.compliance().as_str(),
         "outcome": one.outcome().as_str(),
-        "policies": one.verdict.policies,
+        "policies": one.verdict.policy_names(),
         "neverJudged": one.never_judged,
         "images": one.facts.iter().map(|fact| running_image(one, fact)).collect::<Vec<_>>(),
         "findings": one.verdict.findings.iter().map(finding).collect::<Vec<_>>(),

@@ -77,8 +77,8 @@ impl Summary {
         self.drifted += usize::from(pod.facts.iter().any(|fact| pod.has_drifted(fact)));
         self.never_judged += usize::from(pod.never_judged);
         for policy in &pod.verdict.policies {
-            let count = self.policies.entry(policy.clone()).or_default();
-            let of_policy = pod.verdict.findings.iter().filter(|finding| finding.policy == *policy);
+            let count = self.policies.entry(policy.to_string()).or_default();
+            let of_policy = pod.verdict.findings.iter().filter(|finding| *finding.policy == **policy);
             let kinds: Vec<FindingKind> = of_policy.map(|finding| finding.kind).collect();
             if kinds.contains(&FindingKind::Violation) {
                 count.violating += 1;

@@ -22,7 +22,7 @@ fn surveyed(name: &str, is_template: bool, findings: Vec<Finding>) -> Surveyed {
         is_template,
         created: None,
         never_judged: false,
-        verdict: Verdict { findings, policies: vec!["non-root".to_owned()], ..Verdict::default() },
+        verdict: Verdict { findings, policies: vec!["non-root".into()], ..Verdict::default() },
         facts: Vec::new(),
         running: Vec::new(),
     }

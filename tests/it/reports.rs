@@ -119,7 +119,7 @@ async fn every_document_is_accepted(namespace: &Namespace, form: Form, owner: &O
         ("validations[0]", FindingKind::EvaluationError),
     ];
     let mut one = surveyed(owner, &[]);
-    one.verdict.policies = vec!["content".to_owned()];
+    one.verdict.policies = vec!["content".into()];
     one.verdict.findings = kinds.map(|(rule, kind)| Finding { kind, ..finding(rule) }).to_vec();
     let exception = "shop/legacy".to_owned();
     one.verdict.excepted = vec![hullmark::policy::Excepted { exception, finding: finding("ports") }];

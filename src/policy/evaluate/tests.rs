@@ -54,7 +54,7 @@ fn a_finding_says_it_all() {
                 .to_owned(),
         }]
     );
-    assert_eq!(verdict.policies, ["test"]);
+    assert_eq!(verdict.policy_names(), ["test"]);
     assert_eq!(verdict.decision(), Decision::Deny);
 }
 
@@ -212,7 +212,7 @@ fn denials_come_first() {
     let verdict = judge(&set, &pod_of("app"), &root(), None);
     let policies: Vec<&str> = verdict.findings.iter().map(|finding| finding.policy.as_str()).collect();
     assert_eq!(policies, ["denies", "warns", "audits"]);
-    assert_eq!(verdict.policies, ["audits", "denies", "warns"]);
+    assert_eq!(verdict.policy_names(), ["audits", "denies", "warns"]);
 }
 
 #[test]

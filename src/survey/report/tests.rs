@@ -46,7 +46,7 @@ fn surveyed(object: ObjectRef, owners: &[ObjectRef], findings: &[Finding]) -> Su
         never_judged: false,
         verdict: Verdict {
             findings: findings.to_vec(),
-            policies: vec!["non-root".to_owned(), "owned".to_owned()],
+            policies: vec!["non-root".into(), "owned".into()],
             ..Verdict::default()
         },
         facts: Vec::new(),

@@ -114,6 +114,24 @@ fn alerts_are_of_their_release() {
     assert_eq!((severity(&usual), severity(&named)), (json!("critical"), json!("warning")));
 }
 
+#[test]
+fn alerts_of_scans_are_of_their_interval() {
+    for (interval, seconds) in [("1h", 10_800), ("1h30m", 16_200), ("5m30s500ms", 990), ("1ms", 3)] {
+        let groups = groups(&[&format!("scan.interval={interval}")]);
+        let of = |name: &str| {
+            let alerts = alerts(&groups);
+            let alert = alerts.iter().find(|alert| alert["alert"] == name).unwrap();
+            alert["expr"].as_str().unwrap().to_owned()
+        };
+        assert!(of("HullmarkScanStale").contains(&format!(" > {seconds} or")), "{interval}: {groups}");
+        assert!(of("HullmarkScanFails").contains(&format!("[{seconds}s]")), "{interval}: {groups}");
+    }
+    let (usual, never) = (groups(&[]), groups(&["scan.interval="]));
+    let without: Vec<_> =
+        names(&alerts(&usual)).into_iter().filter(|name| !name.starts_with("HullmarkScan")).collect();
+    assert_eq!(names(&alerts(&never)), without);
+}
+
 /// The heading of each alert on the page that `runbook_url` leads to, which stands where it leads.
 #[test]
 fn each_alert_says_what_to_do() {

@@ -29,7 +29,9 @@ async fn no_panel_is_empty_and_no_alert_asks_in_vain() {
     let redis = Redis::plain().await;
     let cache = format!("--cache=redis://127.0.0.1:{}", redis.port);
     let stage = Stage::set(&json!({
-        "cache": { "tagTTL": "1s" }, "extraArgs": [cache, "--cache-timeout=2s"],
+        "cache": { "tagTTL": "1s" },
+        // Nobody collects traces there.
+        "extraArgs": [cache, "--cache-timeout=2s", "--otlp-endpoint=http://127.0.0.1:1"],
     }))
     .await;
     let mut groups = groups(&[]);
@@ -184,6 +186,7 @@ async fn alerts_can_be_told(prometheus: &Prometheus, groups: &Value, window: i64
         "HullmarkPolicyRefused",
         "HullmarkRegistryLimitNear",
         "HullmarkSharedCachePoisoned",
+        "HullmarkSpansDropped",
     ] {
         assert!(told.contains(expected), "{expected} is not among {told:?}");
     }
@@ -292,6 +295,8 @@ impl<'a> World<'a> {
 
     /// Everything that is counted anywhere; gives the webhook that was left.
     async fn everything_happens(&self, mut redis: Redis) -> Webhook {
+        // What runs before there is a webhook.
+        create(&self.shop, &self.stage.pod("old", "bad")).await.succeeded();
         let webhook = self.operate().await;
         for nth in 0..2 {
             self.ask(&self.shop, &self.multi(nth)).await;
@@ -316,6 +321,10 @@ impl<'a> World<'a> {
             sleep(Duration::from_secs(1)).await;
         }
         self.stale_is_served().await;
+        eventually_in("what runs was looked at", async || {
+            self.metrics().await.contains("hullmark_scan_policy_pods{")
+        })
+        .await;
         // Until all of it is read.
         sleep(Duration::from_secs(4)).await;
         webhook

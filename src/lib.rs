@@ -40,6 +40,9 @@
 //! In a cluster, [`cluster`] watches policies, namespaces and nodes, finds pull secrets, and keeps the
 //! webhook's authority and configuration.
 //!
+//! [`scan`] takes the same journey for all that runs in a cluster, and [`survey`] is what that adds up to: a table, JSON,
+//! SARIF, a page, and the metrics and reports of the replica that leads.
+//!
 //! Beside the journey stand [`policy_test`] (cases of policies, run without a network), [`crds`] and
 //! [`policy_reference`] (what users read of [`api`]) and [`demo`].
 

@@ -115,11 +115,12 @@ fn everything_finds_its_pods() {
 
 #[test]
 fn pods_are_restricted_wherever_the_chart_makes_some() {
-    let objects = rendered(&[]);
+    let objects = rendered(&["scan.cronJob.enabled=true"]);
     let mut count = 0;
     for object in &objects {
         let pod = match object["kind"].as_str().unwrap() {
             "Deployment" | "Job" => &object["spec"]["template"]["spec"],
+            "CronJob" => &object["spec"]["jobTemplate"]["spec"]["template"]["spec"],
             "Pod" => &object["spec"],
             _ => continue,
         };
@@ -138,7 +139,7 @@ fn pods_are_restricted_wherever_the_chart_makes_some() {
             assert_eq!(resources["limits"]["memory"], resources["requests"]["memory"], "{name}");
         }
     }
-    assert_eq!(count, 3, "the Deployment, the uninstall Job and the test");
+    assert_eq!(count, 4, "the Deployment, the CronJob, the uninstall Job and the test");
 }
 
 #[test]
@@ -147,6 +148,7 @@ fn values_switch_what_they_say() {
     let rows: &[(&str, &[&str], &[&str])] = &[
         ("autoscaling.enabled=true", &["HorizontalPodAutoscaler"], &[]),
         ("networkPolicy.enabled=true", &["NetworkPolicy"], &[]),
+        ("scan.cronJob.enabled=true", &["CronJob"], &[]),
         ("monitoring.serviceMonitor.enabled=true", &["ServiceMonitor"], &[]),
         ("monitoring.prometheusRule.enabled=true", &["PrometheusRule"], &[]),
         ("monitoring.dashboard.enabled=true", &["ConfigMap"], &[]),
@@ -216,6 +218,7 @@ fn values_that_cannot_be_are_refused() {
         ("guard.groups=null", "needs guard.groups"),
         ("guard.groups={a'b}", "/guard/groups/0"),
         ("registries.hosts.\\.\\./x=1", "registries"),
+        ("scan.cronJob.output=pdf", "/scan/cronJob/output"),
         ("reports.maxResults=0", "/reports/maxResults"),
         ("cache.size=64MB", "/cache/size"),
         ("cache.warmUp.rate=0", "/cache/warmUp/rate"),
@@ -261,6 +264,17 @@ async fn the_binary_takes_every_argument() {
         arguments.push("--kubeconfig=/nowhere".to_owned());
         let output = Hullmark::new().run(&arguments).await;
         // It is understood, and fails later: there is no such file.
+        assert!(output.stderr.contains("--kubeconfig /nowhere:"), "{arguments:?}: {}", output.stderr);
+    }
+    let scans =
+        [&everything[..], &["scan.cronJob.enabled=true,scan.cronJob.extraArgs={--timeout=5s}"]].concat();
+    for values in [&["scan.cronJob.enabled=true"][..], &scans] {
+        let objects = release(values);
+        let pod = &the(&objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+        let mut arguments: Vec<String> =
+            serde_json::from_value(pod["containers"][0]["args"].clone()).unwrap();
+        arguments.push("--kubeconfig=/nowhere".to_owned());
+        let output = Hullmark::new().run(&arguments).await;
         assert!(output.stderr.contains("--kubeconfig /nowhere:"), "{arguments:?}: {}", output.stderr);
     }
     let objects = rendered(&[]);

@@ -52,6 +52,7 @@ const WEBHOOK: [&str; 2] = [
     "everywhere: get clusterroles named hullmark",
     "everywhere: get,create,patch validatingwebhookconfigurations named hullmark",
 ];
+const WEBHOOK_READ: &str = "everywhere: get validatingwebhookconfigurations named hullmark";
 const AUTHORITY: [&str; 2] =
     ["hullmark: create secrets", "hullmark: get,update secrets named hullmark-authority"];
 const EVENTS: &str = "everywhere: create,patch events";
@@ -119,7 +120,21 @@ fn each_mode_gives_what_it_needs_and_no_more() {
             &["scan.interval=,cache.warmUp.enabled=true"],
             [without(&[&LEASE[..], &WORKLOADS, &REPORTS].concat()), vec!["everywhere: list pods"]].concat(),
         ),
-        ("cert-manager", &[CERT_MANAGER], without(&[&WEBHOOK[..], &AUTHORITY].concat())),
+        (
+            "a CronJob alone",
+            &["scan.interval=,scan.cronJob.enabled=true"],
+            without(&[&LEASE[..], &REPORTS].concat()),
+        ),
+        (
+            "cert-manager",
+            &[CERT_MANAGER],
+            [without(&[&WEBHOOK[..], &AUTHORITY].concat()), vec![WEBHOOK_READ]].concat(),
+        ),
+        (
+            "cert-manager, and a CronJob alone",
+            &[CERT_MANAGER, "scan.interval=,scan.cronJob.enabled=true"],
+            [without(&[&WEBHOOK[..], &AUTHORITY, &LEASE, &REPORTS].concat()), vec![WEBHOOK_READ]].concat(),
+        ),
         (
             "cert-manager, and nothing of our own namespace",
             &[CERT_MANAGER, "scan.interval="],

@@ -8,7 +8,8 @@ use crate::support::{Balancer, ControlPlane, Image, Kubelet, Output, Registry, o
 use serde_json::json;
 use std::fs;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/install.md");
+const INSTALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/install.md");
+const ROLLOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rollout.md");
 
 /// A command and what it prints; nothing: that is not shown.
 struct Step {
@@ -16,8 +17,8 @@ struct Step {
     prints: String,
 }
 
-fn steps() -> Vec<Step> {
-    let page = fs::read_to_string(PAGE).unwrap();
+fn steps(page: &str) -> Vec<Step> {
+    let page = fs::read_to_string(page).unwrap();
     let blocks = page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let commands = blocks.flat_map(|block| block.split("$ ").skip(1));
     commands
@@ -53,7 +54,7 @@ async fn the_page_is_followed_to_the_letter() {
     let _balancer = Balancer::start(replica(0).0, (1..=4).map(replica).collect()).await;
     let _kubelet = Kubelet::start(plane, registry.hosts_dir_as(&["docker.io", "ghcr.io"]));
 
-    let steps = steps();
+    let steps = steps(INSTALL);
     assert!(steps.len() > 15, "the page has fewer commands than it had");
     for Step { command, prints } in steps {
         follow(plane, &command, &prints, &file.display().to_string()).await;
@@ -96,4 +97,40 @@ async fn follow(plane: &ControlPlane, command: &str, prints: &str, values: &str)
         "{command}\n{}",
         shown(&output)
     );
+}
+
+/// docs/rollout.md shows no output: that each command works is what is held here, and that the audit saw the Pod.
+#[tokio::test]
+async fn each_command_of_a_rollout_works() {
+    let (plane, _turn) = ControlPlane::operated().await;
+    let registry = Registry::plain().await;
+    Image::oci("linux/amd64", &json!({ "User": "" })).push(&registry, "library/nginx:1.27").await;
+    let own = concat!("hullmark/hullmark:", env!("CARGO_PKG_VERSION"));
+    Image::oci("linux/amd64", &json!({ "User": "65532:65532" })).push(&registry, own).await;
+    let values = json!({
+        "webhook": { "url": format!("https://{}:8443", own_address(1)) },
+        "registries": { "allowAddresses": ["127.0.0.0/8"] },
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("values.json");
+    fs::write(&file, values.to_string()).unwrap();
+    let hosts = registry.hosts_dir_as(&["docker.io", "ghcr.io"]);
+    let program = env!("CARGO_BIN_EXE_hullmark");
+    let scan = format!("HULLMARK_HOSTS_DIR={} HULLMARK_ALLOW_ADDRESS=127.0.0.0/8 {program}", hosts.display());
+    let _balancer = Balancer::start(replica(0).0, (1..=4).map(replica).collect()).await;
+    let _kubelet = Kubelet::start(plane, hosts);
+    plane.shell("kubectl run older --image=docker.io/library/nginx:1.27").await.succeeded();
+    let (mut scans, mut count) = (0, 0);
+    for Step { command, .. } in steps(ROLLOUT) {
+        count += 1;
+        if let Some(rest) = command.strip_prefix("hullmark ") {
+            let said = plane.shell(&format!("{scan} {rest}")).await.succeeded();
+            assert!(said.text().contains("runs as root"), "{command}: {}", said.text());
+            scans += 1;
+        } else {
+            follow(plane, &command, "", &file.display().to_string()).await;
+        }
+    }
+    assert_eq!((scans, count), (2, 10), "of the page's commands");
+    plane.shell("kubectl delete pod older --now").await.succeeded();
 }

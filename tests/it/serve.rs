@@ -43,7 +43,9 @@ async fn audit_mode_blocks_nothing_and_says_what_it_would_have() {
     assert!(response["auditAnnotations"].as_object().is_some_and(|notes| !notes.is_empty()), "{response}");
     let metrics = world.metrics().await;
     assert!(
-        metrics.contains("would_be=\"deny\",mode=\"audit\",operation=\"CREATE\",code=\"200\"} 1"),
+        metrics.contains(
+            "would_be=\"deny\",mode=\"audit\",operation=\"CREATE\",code=\"200\",if_enforced=\"deny\"} 1"
+        ),
         "{metrics}"
     );
 }
@@ -134,7 +136,7 @@ async fn a_defect_fails_one_request_and_nothing_else() {
     assert_eq!(answer.json()["response"]["allowed"], true, "on the same connection");
     let metrics = world.metrics().await;
     assert!(metrics.contains("hullmark_requests_in_flight 0\n"), "{metrics}");
-    assert!(metrics.contains("operation=\"CREATE\",code=\"500\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("operation=\"CREATE\",code=\"500\",if_enforced=\"deny\"} 1\n"), "{metrics}");
 
     let world = World::start(Plan { mode: Mode::Audit, ..Plan::default() }).await;
     let response = world.review("registry.test/broken:1").await;

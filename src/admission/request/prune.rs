@@ -43,8 +43,8 @@ impl Part {
             (Object, "status")
             | (
                 Metadata,
-                "managedFields" | "ownerReferences" | "creationTimestamp" | "resourceVersion" | "uid"
-                | "generation",
+                // Not `ownerReferences` and `uid`: they say about whom the log and Events speak.
+                "managedFields" | "creationTimestamp" | "resourceVersion" | "generation",
             )
             | (
                 Spec,
@@ -207,7 +207,7 @@ mod tests {
         let read = read(review.to_string().as_bytes()).unwrap();
         let kept = json!({ "name": "a", "image": "b", "env": [{ "name": "status" }] });
         let template = json!({
-            "metadata": { "labels": { "status": "x", "resources": "y", "managedFields": "z" } },
+            "metadata": { "labels": { "status": "x", "resources": "y", "managedFields": "z" }, "ownerReferences": [{}] },
             "spec": {
                 "containers": [kept], "nodeSelector": { "tolerations": "q" },
                 "volumes": [{ "name": "v", "image": { "reference": "i" } }, { "name": "w" }],

@@ -8,17 +8,18 @@
 use crate::{
     admission,
     cli::{ScanArgs, ScanOutput},
-    policy::PolicySet,
+    policy::{Fact, PolicySet},
     progress::Progress,
     review::{Circumstances, FindCredentials, KnowNamespaces, ResolveImage, Reviewer},
     survey::{self, ObjectRef, Policy, Survey, Surveyed},
-    workload::Workload,
+    text::count,
+    workload::{ImageUse, Overrides, Workload},
 };
 use anyhow::{Result, bail};
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::{collections::HashMap, io::Write, pin::pin, process::ExitCode, time::Duration};
+use std::{collections::HashMap, io::Write, pin::pin, process::ExitCode, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// A Pod that would be refused now.
@@ -49,6 +50,8 @@ pub struct Scene<'a> {
     pub now: Timestamp,
     /// How long an object's images may take.
     pub patience: Duration,
+    /// How many objects are looked at: each is kept until the end.
+    pub most: usize,
 }
 
 /// Since when the webhook is called.
@@ -78,7 +81,7 @@ pub async fn look<R: ResolveImage, C: FindCredentials>(
     let mut pages = pin!(pages);
     let mut owners = Owners::default();
     let mut progress = Progress::new(progress, 0, "object");
-    let (mut objects, mut notes, mut exempt) = (Vec::new(), scene.notes.clone(), 0);
+    let (mut objects, mut notes, mut exempt, mut left_out) = (Vec::new(), scene.notes.clone(), 0, 0);
     while let Some((kind, page)) = pages.next().await {
         let page = match page {
             Ok(page) => page,
@@ -89,8 +92,11 @@ pub async fn look<R: ResolveImage, C: FindCredentials>(
             }
         };
         owners.add(&page);
-        let (passed_over, judged) = scene.judged(page);
+        let (passed_over, mut judged) = scene.judged(page);
         exempt += passed_over;
+        let room = scene.most.saturating_sub(objects.len());
+        left_out += judged.len().saturating_sub(room);
+        judged.truncate(room);
         progress.expect(judged.len());
         let mut reviews = stream::iter(judged)
             .map(|object| judge(reviewer, &scene, &owners, object))
@@ -104,6 +110,10 @@ pub async fn look<R: ResolveImage, C: FindCredentials>(
         }
     }
     progress.clear();
+    if left_out > 0 {
+        let more = count(left_out, "object");
+        notes.push(format!("{more} more than the {} that are kept at once were not looked at", scene.most));
+    }
     objects.sort_by(|a, b| key(a).cmp(&key(b)));
     Ok(Survey {
         at: scene.now,
@@ -173,10 +183,16 @@ async fn judge<R: ResolveImage, C: FindCredentials>(
         created,
         never_judged: !workload.is_template && is_older,
         verdict: review.verdict,
-        facts: review.facts,
+        facts: review.facts.into_iter().map(slim).collect(),
         running: survey::running(object),
         object: named,
     }))
+}
+
+/// What a container lays over its image was needed to judge; of many Pods it would be most of what is kept.
+fn slim(fact: Fact) -> Fact {
+    let usage = ImageUse { overrides: Overrides::default(), ..ImageUse::clone(&fact.usage) };
+    Fact { usage: Arc::new(usage), ..fact }
 }
 
 /// The controllers of objects, by the objects' uid.
@@ -218,6 +234,11 @@ pub fn print(args: &ScanArgs, survey: &Survey, out: &mut dyn Write) -> Result<Ex
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        credential::{Access, Credentials},
+        image::{PlatformFilter, Reference, ResolvedImage, Unresolved, UnresolvedKind},
+        review::{self, OnlyNames},
+    };
     use serde_json::json;
 
     fn owned(kind: &str, name: &str, uid: &str, owner: Option<(&str, &str, &str)>) -> Value {
@@ -253,5 +274,68 @@ mod tests {
             "of a kind that was not listed"
         );
         assert_eq!(names(Some(("ReplicaSet", "a", "a"))).len(), MAX_OWNERS, "a circle ends");
+    }
+
+    /// No image is there, and nobody has credentials.
+    struct Nothing;
+
+    impl ResolveImage for Nothing {
+        async fn resolve(
+            &self,
+            _: &Reference,
+            _: &PlatformFilter,
+            _: &Access,
+            _: Instant,
+        ) -> Result<Arc<ResolvedImage>, Unresolved> {
+            let kind = UnresolvedKind::NotFound;
+            Err(Unresolved { kind, host: None, status: None, detail: "gone".to_owned() })
+        }
+    }
+
+    impl FindCredentials for Nothing {
+        async fn find(&self, _: &Reference, _: Option<&Workload>) -> Vec<Credentials> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_or_cannot_be_seen_is_told() {
+        let pod = |name: &str, namespace: &str| {
+            json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": namespace },
+                    "spec": { "containers": [{ "name": "app", "image": "nginx", "command": ["x"] }] } })
+        };
+        let odd = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "odd" }, "spec": 7 });
+        let pages: [Page; 3] = [
+            ("cronjobs".to_owned(), Err("cronjobs cannot be listed: forbidden".to_owned())),
+            ("pods".to_owned(), Ok(vec![pod("b", "shop"), odd, pod("dns", "kube-system")])),
+            ("pods".to_owned(), Ok(vec![pod("a", "shop"), pod("c", "shop"), pod("d", "shop")])),
+        ];
+        let reviewer = Reviewer { images: Nothing, credentials: Nothing, nodes: review::nodes(None) };
+        let policies = PolicySet::default();
+        let scene = Scene {
+            policies: &policies,
+            policy_source: String::new(),
+            cluster: String::new(),
+            namespaces: &OnlyNames,
+            exempt: &["kube-system".to_owned()],
+            called: Called::Unknown,
+            notes: vec!["no node".to_owned()],
+            now: Timestamp::UNIX_EPOCH,
+            patience: Duration::from_secs(1),
+            most: 2,
+        };
+        let survey = look(&reviewer, scene, stream::iter(pages), None).await.unwrap();
+        let names: Vec<&str> = survey.objects.iter().map(|one| one.object.name.as_str()).collect();
+        assert_eq!((names, survey.exempt), (vec!["a", "b"], 1));
+        let expected = [
+            "no node",
+            "cronjobs cannot be listed: forbidden",
+            "Pod odd cannot be read: spec: expected an object, found a number",
+            "2 objects more than the 2 that are kept at once were not looked at",
+        ];
+        assert_eq!(survey.notes, expected);
+        let fact = &survey.objects[0].facts[0];
+        assert!(matches!(fact.image, Some(Err(_))), "every image is looked at");
+        assert_eq!(fact.usage.overrides, Overrides::default(), "what is no longer needed is not kept");
     }
 }

@@ -97,6 +97,7 @@ fn scene(policies: &PolicySet) -> Scene<'_> {
         notes: Vec::new(),
         now: "2026-11-25T12:00:00Z".parse().unwrap(),
         patience: Duration::from_secs(30),
+        most: usize::MAX,
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) async fn run(args: &ScanArgs) -> Result<ExitCode> {
         notes: unseen,
         now: now(),
         patience: args.timeout,
+        most: usize::MAX,
     };
     let mut stderr = io::stderr();
     let terminal = stderr.is_terminal().then_some(&mut stderr as &mut (dyn Write + Send));

@@ -150,6 +150,11 @@ fn pull_secrets(args: &PullSecretsArgs) -> Scope {
     }
 }
 
+/// A label that the command line names; empty: none.
+fn label(name: &str) -> Option<String> {
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// The plugins that the command line names.
 fn credential_providers(args: &RegistryArgs) -> Result<Option<CredentialProviders>> {
     let named = args.image_credential_provider_config.as_ref();

@@ -4,8 +4,9 @@
 //!
 //! ```text
 //! AdmissionReview ─┐                                            ┌─► AdmissionResponse
-//! manifest file ───┼─► image uses ─► references ─► resolved ────┼─► log line, metrics
-//! demo, test case ─┘   workload      image         images       └─► table, JSON, SARIF, JUnit
+//! manifest file ───┼─► image uses ─► references ─► resolved ────┼─► log line, metrics, trace, Events
+//! what runs ───────┤   workload      image         images       ├─► table, JSON, SARIF, JUnit
+//! demo, test case ─┘                                            └─► survey: page, reports, gauges
 //!                                                    │
 //!                                                    ▼
 //!                           containers as they will really run ─► verdict

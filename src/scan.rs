@@ -41,7 +41,7 @@ pub struct Scene<'a> {
     /// The namespaces with their labels.
     pub namespaces: &'a dyn KnowNamespaces,
     /// Namespaces that are not judged.
-    pub exempt: &'a [String],
+    pub exempt: &'a Exempt,
     /// Since when the webhook is called.
     pub called: Called,
     /// What could not be seen.
@@ -52,6 +52,15 @@ pub struct Scene<'a> {
     pub patience: Duration,
     /// How many objects are looked at: each is kept until the end.
     pub most: usize,
+}
+
+/// Namespaces that are not judged, as the webhook configuration selects them.
+#[derive(Clone, Debug, Default)]
+pub struct Exempt {
+    /// Their names.
+    pub names: Vec<String>,
+    /// A label of others; none: no label does that.
+    pub label: Option<String>,
 }
 
 /// Since when the webhook is called.
@@ -127,12 +136,16 @@ pub async fn look<R: ResolveImage, C: FindCredentials>(
 }
 
 impl Scene<'_> {
+    fn is_exempt(&self, namespace: &str) -> bool {
+        let has = |label: &String| self.namespaces.namespace(namespace).labels.contains_key(label);
+        self.exempt.names.iter().any(|one| one == namespace) || self.exempt.label.as_ref().is_some_and(has)
+    }
+
     /// How many of `page` are in exempt namespaces, and those that are judged: a template that a controller made is
     /// passed over.
     fn judged(&self, page: Vec<Value>) -> (usize, Vec<Value>) {
         let is_exempt = |object: &Value| {
-            let namespace = object["metadata"]["namespace"].as_str();
-            namespace.is_some_and(|name| self.exempt.iter().any(|one| one == name))
+            object["metadata"]["namespace"].as_str().is_some_and(|name| self.is_exempt(name))
         };
         let (exempt, judged): (Vec<_>, Vec<_>) = page
             .into_iter()
@@ -237,7 +250,8 @@ mod tests {
     use crate::{
         credential::{Access, Credentials},
         image::{PlatformFilter, Reference, ResolvedImage, Unresolved, UnresolvedKind},
-        review::{self, OnlyNames},
+        policy::Namespace,
+        review,
     };
     use serde_json::json;
 
@@ -298,6 +312,20 @@ mod tests {
         }
     }
 
+    /// One namespace has the label.
+    #[derive(Debug)]
+    struct Labelled;
+
+    impl KnowNamespaces for Labelled {
+        fn namespace(&self, name: &str) -> Arc<Namespace> {
+            let mut namespace = Namespace::named(name);
+            if name == "ignored" {
+                namespace.labels.insert("hullmark.dev/ignore".to_owned(), String::new());
+            }
+            Arc::new(namespace)
+        }
+    }
+
     #[tokio::test]
     async fn what_is_too_much_or_cannot_be_seen_is_told() {
         let pod = |name: &str, namespace: &str| {
@@ -308,7 +336,10 @@ mod tests {
         let pages: [Page; 3] = [
             ("cronjobs".to_owned(), Err("cronjobs cannot be listed: forbidden".to_owned())),
             ("pods".to_owned(), Ok(vec![pod("b", "shop"), odd, pod("dns", "kube-system")])),
-            ("pods".to_owned(), Ok(vec![pod("a", "shop"), pod("c", "shop"), pod("d", "shop")])),
+            (
+                "pods".to_owned(),
+                Ok(vec![pod("a", "shop"), pod("c", "shop"), pod("d", "shop"), pod("e", "ignored")]),
+            ),
         ];
         let reviewer = Reviewer { images: Nothing, credentials: Nothing, nodes: review::nodes(None) };
         let policies = PolicySet::default();
@@ -316,8 +347,11 @@ mod tests {
             policies: &policies,
             policy_source: String::new(),
             cluster: String::new(),
-            namespaces: &OnlyNames,
-            exempt: &["kube-system".to_owned()],
+            namespaces: &Labelled,
+            exempt: &Exempt {
+                names: vec!["kube-system".to_owned()],
+                label: Some("hullmark.dev/ignore".to_owned()),
+            },
             called: Called::Unknown,
             notes: vec!["no node".to_owned()],
             now: Timestamp::UNIX_EPOCH,
@@ -326,7 +360,7 @@ mod tests {
         };
         let survey = look(&reviewer, scene, stream::iter(pages), None).await.unwrap();
         let names: Vec<&str> = survey.objects.iter().map(|one| one.object.name.as_str()).collect();
-        assert_eq!((names, survey.exempt), (vec!["a", "b"], 1));
+        assert_eq!((names, survey.exempt), (vec!["a", "b"], 2));
         let expected = [
             "no node",
             "cronjobs cannot be listed: forbidden",

@@ -1,6 +1,6 @@
 //! `hullmark scan`: what it needs of a cluster and of registries, wired together.
 
-use super::{credential_providers, now, pull_secrets, settings, tell_credentials};
+use super::{credential_providers, label, now, pull_secrets, settings, tell_credentials};
 use crate::{
     auth_files::{AuthFiles, Environment},
     cli::ScanArgs,
@@ -16,7 +16,7 @@ use crate::{
     policy_files,
     registry::Registry,
     review::{self, Chain, KnowNamespaces, Nodes, OnlyNames, Reviewer},
-    scan::{self, Called, Scene},
+    scan::{self, Called, Exempt, Scene},
 };
 use anyhow::Result;
 use futures_util::StreamExt;
@@ -55,7 +55,7 @@ pub(super) async fn run(args: &ScanArgs) -> Result<ExitCode> {
         policy_source,
         cluster: cluster.address,
         namespaces: namespaces.as_ref(),
-        exempt: &args.exempt_namespaces,
+        exempt: &Exempt { names: args.exempt_namespaces.clone(), label: label(&args.ignore_label) },
         called: called(&client, &args.webhook_configuration, &mut unseen).await,
         notes: unseen,
         now: now(),

@@ -7,7 +7,7 @@ mod recorder;
 mod sources;
 mod warm;
 
-use super::now;
+use super::{label, now};
 use crate::{
     admission::{BreakGlass, Mode, Stance},
     cli::{LogFormat, ServeArgs},
@@ -17,6 +17,7 @@ use crate::{
     },
     registry::{Observer, Registry, Settings as RegistrySettings},
     review::{Chain, FindCredentials, ResolveImage, Reviewer},
+    scan::Exempt,
     server::{self, Certificates, Running, Settings, Webhook},
     survey::report::Extent,
     telemetry::{
@@ -184,10 +185,11 @@ where
     leadership
 }
 
-/// The namespaces that the webhook configuration exempts by their names.
-fn exempt(args: &ServeArgs) -> Vec<String> {
+/// The namespaces that the webhook configuration exempts.
+fn exempt(args: &ServeArgs) -> Exempt {
     let own = [args.cluster.own_namespace.clone(), "kube-system".to_owned()];
-    own.into_iter().chain(args.cluster.exempt_namespaces.iter().cloned()).collect()
+    let names = own.into_iter().chain(args.cluster.exempt_namespaces.iter().cloned()).collect();
+    Exempt { names, label: label(&args.cluster.ignore_label) }
 }
 
 /// Tells the cluster what was found, if there is one.
@@ -246,7 +248,6 @@ async fn keep_hosts_fresh(registry: Registry) {
 /// How strict answers are.
 fn stance(args: &ServeArgs) -> Stance {
     let cluster = &args.cluster;
-    let label = |label: &str| (!label.is_empty()).then(|| label.to_owned());
     Stance {
         mode: mode(args),
         namespace_label: label(&cluster.mode_label),

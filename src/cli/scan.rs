@@ -29,6 +29,9 @@ pub struct ScanArgs {
         env = "HULLMARK_SCAN_EXEMPT_NAMESPACES"
     )]
     pub exempt_namespaces: Vec<String>,
+    /// Label of namespaces that are passed over, as the webhook does; empty: no label does that.
+    #[arg(long, value_name = "LABEL", default_value = "hullmark.dev/ignore", env = "HULLMARK_IGNORE_LABEL")]
+    pub ignore_label: String,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = ScanOutput::Table)]
     pub output: ScanOutput,

@@ -14,7 +14,7 @@ use crate::{
     },
     policy::PolicySet,
     review::{FindCredentials, KnowNamespaces, ResolveImage, Reviewer},
-    scan::{self, Scene},
+    scan::{self, Exempt, Scene},
     survey::{
         Survey,
         report::{self, Extent},
@@ -44,7 +44,7 @@ pub(super) struct Background<R, C> {
     pub(super) reviewer: Arc<Reviewer<R, C>>,
     pub(super) policies: watch::Receiver<Arc<PolicySet>>,
     pub(super) namespaces: Arc<dyn KnowNamespaces>,
-    pub(super) exempt: Vec<String>,
+    pub(super) exempt: Exempt,
     pub(super) webhook_configuration: String,
     pub(super) interval: Duration,
     /// What goes into reports; none: there are none.

@@ -1,7 +1,7 @@
 //! Who we are to callers: the certificate, and in a cluster the authority that all replicas share and the
 //! webhook configuration that trusts it.
 
-use super::super::now;
+use super::super::{label, now};
 use crate::{
     certificate::AuthorityPem,
     cli::{ClusterArgs, ServeArgs},
@@ -121,7 +121,7 @@ fn configuration(args: &ServeArgs) -> Configuration {
         caller,
         namespace: cluster.own_namespace.clone(),
         exempt: cluster.exempt_namespaces.clone(),
-        ignore_label: (!cluster.ignore_label.is_empty()).then(|| cluster.ignore_label.clone()),
+        ignore_label: label(&cluster.ignore_label),
         enforce: !args.audit,
         timeout_seconds: cluster.webhook_timeout,
         pin: cluster.pin,

@@ -1,5 +1,5 @@
 //! Events: what operators should see with `kubectl get events` beside the log (events.k8s.io/v1). Written by the
-//! side; what is said again is counted, and what is too much is dropped and counted too ([`series`]).
+//! side; what is said again is counted, and what is too much is dropped and counted too (`series`).
 
 mod series;
 

@@ -4,7 +4,7 @@
 //! JavaScript too; what can be sorted, searched and filtered is made by the page's script from the
 //! document that the page carries, word for word what `scan -o json` prints.
 //!
-//! Names, labels and messages come from images that nobody vouches for. Here they pass [`escaped`], in
+//! Names, labels and messages come from images that nobody vouches for. Here they pass `escaped`, in
 //! the script they are text nodes only; a content security policy lets nothing run but our own script
 //! (by its hash), and forbids every request.
 

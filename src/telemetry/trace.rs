@@ -2,7 +2,7 @@
 //!
 //! The edges make spans with the `tracing` crate and know nothing of this. Off, nobody listens, and a span costs one
 //! atomic load. On, this layer turns ours, and no others (those of the HTTP library would tell headers), into spans of
-//! OpenTelemetry, continues the trace that a caller's `traceparent` names, and sends them by the side ([`export`]).
+//! OpenTelemetry, continues the trace that a caller's `traceparent` names, and sends them by the side (`export`).
 
 mod export;
 mod settings;

@@ -32,9 +32,9 @@ use tokio::{
 const SETTLE: Duration = Duration::from_secs(10);
 /// When to try again after a scan that did not work.
 const RETRY: Duration = Duration::from_mins(1);
-/// Objects that are looked at: at some 3 KiB for each, they and the cache stay within what the chart gives a replica. The
+/// Objects that are looked at: at some 5 KiB for each, they and the cache stay within what the chart gives a replica. The
 /// webhook must not end because there is much to look at.
-const MOST: usize = 30_000;
+const MOST: usize = 20_000;
 /// How long an object's images may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -16,10 +16,10 @@ use crate::{
     policy_files,
     registry::Registry,
     review::{self, Chain, KnowNamespaces, Nodes, OnlyNames, Reviewer},
-    scan::{self, Called, Exempt, Scene},
+    scan::{self, Called, Exempt, Page, Scene},
 };
 use anyhow::Result;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use kube::Client;
 use std::{
     io::{self, IsTerminal, Write},
@@ -48,8 +48,7 @@ pub(super) async fn run(args: &ScanArgs) -> Result<ExitCode> {
     let namespaces = namespaces(&client, &mut unseen).await;
     let nodes = nodes(args, &client, &mut unseen).await;
     let reviewer = Reviewer { images, credentials: Chain { first: secrets, then: Some(own) }, nodes };
-    let pages = workloads::all(&client, args.namespace.as_deref());
-    let pages = pages.map(|page| (page.kind, page.objects.map_err(|error| error.to_string())));
+    let pages = pages(&client, args.namespace.as_deref());
     let scene = Scene {
         policies: &policies,
         policy_source,
@@ -70,6 +69,12 @@ pub(super) async fn run(args: &ScanArgs) -> Result<ExitCode> {
         tell_credentials(own, false, &ended);
     }
     ended
+}
+
+/// What runs in one namespace, or in all.
+pub(super) fn pages(client: &Client, namespace: Option<&str>) -> impl Stream<Item = Page> + Send + use<> {
+    let pages = workloads::all(client, namespace);
+    pages.map(|page| (page.kind, page.objects.map_err(|error| error.to_string())))
 }
 
 /// Since when the webhook is called.

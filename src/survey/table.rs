@@ -1,6 +1,6 @@
 //! A survey for a person at a terminal: how much complies, by policy and by namespace, then what does not, worst first.
 
-use super::{Compliance, PolicyCount, Survey, Surveyed};
+use super::{Compliance, PolicyCount, Summary, Survey, Surveyed};
 use crate::{
     policy::{Enforcement, FindingKind},
     text::{clean, count},
@@ -27,7 +27,8 @@ struct Group<'a> {
 #[must_use]
 pub fn text(survey: &Survey) -> String {
     let mut text = String::new();
-    policies(&mut text, survey);
+    let summary = survey.summary();
+    policies(&mut text, survey, &summary);
     namespaces(&mut text, survey);
     let groups = groups(survey);
     for group in groups.iter().filter(|group| !group.lines.is_empty() || group.drifted.is_some()) {
@@ -51,12 +52,11 @@ pub fn text(survey: &Survey) -> String {
     for note in &survey.notes {
         let _ = writeln!(text, "note: {}", clean(note, MAX_MESSAGE));
     }
-    text.push_str(&sum(survey));
+    text.push_str(&sum(survey, &summary));
     text
 }
 
-fn policies(text: &mut String, survey: &Survey) {
-    let summary = survey.summary();
+fn policies(text: &mut String, survey: &Survey, summary: &Summary) {
     if survey.policies.is_empty() {
         return;
     }
@@ -156,8 +156,7 @@ impl<'a> Group<'a> {
     }
 }
 
-fn sum(survey: &Survey) -> String {
-    let summary = survey.summary();
+fn sum(survey: &Survey, summary: &Summary) -> String {
     let judged = summary.pods - summary.unmatched;
     let parts = [
         (summary.violating, "violating"),

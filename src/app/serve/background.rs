@@ -4,14 +4,14 @@
 //! finds is of that moment: a replica that no longer leads shows nothing.
 
 use super::{
-    super::{now, scan::called},
+    super::{
+        now,
+        scan::{called, pages},
+    },
     Recorder,
 };
 use crate::{
-    cluster::{
-        reports::{Reports, Written},
-        workloads,
-    },
+    cluster::reports::{Reports, Written},
     policy::PolicySet,
     review::{FindCredentials, KnowNamespaces, ResolveImage, Reviewer},
     scan::{self, Exempt, Scene},
@@ -20,7 +20,6 @@ use crate::{
         report::{self, Extent},
     },
 };
-use futures_util::StreamExt;
 use kube::Client;
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -147,8 +146,7 @@ where
 
     async fn look(&self) -> anyhow::Result<Survey> {
         let policies = Arc::clone(&self.policies.borrow());
-        let pages = workloads::all(&self.client, None);
-        let pages = pages.map(|page| (page.kind, page.objects.map_err(|error| error.to_string())));
+        let pages = pages(&self.client, None);
         let mut unseen = Vec::new();
         let called = called(&self.client, &self.webhook_configuration, &mut unseen).await;
         let scene = Scene {
